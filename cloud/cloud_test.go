@@ -1,0 +1,175 @@
+package cloud
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/billow-cloud/billow/cloud/table"
+)
+
+// counter is a small service: it counts, by call, by event and by timer.
+type counter struct {
+	Base
+	name  string
+	rows  Rows[int]
+	trace []string
+}
+
+func newCounter(name string) *counter {
+	return &counter{name: name, rows: NewRows[int](name + ".rows")}
+}
+
+func (c *counter) Name() string          { return c.name }
+func (c *counter) Stores() []table.Store { return []table.Store{c.rows} }
+func (c *counter) Operations() []Operation {
+	return []Operation{
+		Handle("Add", func(tx *Tx, in *string) (*string, error) {
+			n, _ := c.rows.Get(tx, *in)
+			c.rows.Put(tx, *in, n+1)
+			tx.Touch(c.name, "row", *in)
+			tx.Emit(c.name, "added "+*in)
+			id := tx.ID("i-")
+			return &id, nil
+		}),
+		Handle("Fail", func(tx *Tx, in *string) (*string, error) {
+			c.rows.Put(tx, *in, 99)
+			tx.At(c.name, "row", *in, tx.Now().Add(time.Hour))
+			tx.Wish("never")
+			tx.Uint64()
+			return nil, errors.New("no")
+		}),
+		Handle("Panic", func(tx *Tx, in *string) (*string, error) {
+			c.rows.Delete(tx, *in)
+			panic("ouch")
+		}),
+	}
+}
+func (c *counter) Notice(tx *Tx, e Event) {
+	c.trace = append(c.trace, fmt.Sprint("notice ", tx.Scope, " ", e))
+}
+func (c *counter) Reconcile(tx *Tx, kind, id string) {
+	n, _ := c.rows.Get(tx, id)
+	c.trace = append(c.trace, fmt.Sprint("reconcile ", tx.Scope, " ", id, " ", n))
+	if n > 0 && n < 3 {
+		tx.At(c.name, "row", id, tx.Now().Add(time.Minute))
+		c.rows.Put(tx, id, n+1)
+	}
+}
+func (c *counter) Keys() iter.Seq[Key] {
+	return func(yield func(Key) bool) {
+		for k := range c.rows.Everywhere() {
+			k.Kind = "row"
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+var (
+	here = Scope{"123456789012", "us-east-1"}
+	t0   = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+)
+
+func call(op, id string) Call { return Call{Scope: here, Service: "low", Operation: op, In: &id} }
+
+func dump(c *Cloud) map[string]string {
+	rows := map[string]string{}
+	c.Dump(func(t, key string, row any) bool {
+		b, _ := table.Encode(table.Change{Row: row})
+		rows[t+"|"+key] = string(b)
+		return true
+	})
+	return rows
+}
+
+func TestEventsGoUpwardAndKeysSettle(t *testing.T) {
+	low, high := newCounter("low"), newCounter("high")
+	c := New(1, low, high)
+	out := c.Step(t0, call("Add", "a"))
+	if out.Err != nil || len(out.Changes) != 2 {
+		t.Fatalf("%+v", out)
+	}
+	if len(low.trace) != 1 || len(high.trace) != 1 {
+		t.Errorf("low %q, high %q", low.trace, high.trace)
+	}
+	if got := c.Wake(); !got.Equal(t0.Add(time.Minute)) {
+		t.Errorf("wake %v", got)
+	}
+	c.Step(c.Wake(), Tick{})
+	if n, _ := low.rows.Table.Get(here.prefix() + "a"); n != 3 {
+		t.Errorf("after a tick: %d", n)
+	}
+}
+
+func TestAFailedStepChangesNothing(t *testing.T) {
+	c := New(1, newCounter("low"))
+	c.Step(t0, call("Add", "a"))
+	before, wake := dump(c), c.Wake()
+	for _, op := range []string{"Fail", "Panic", "Missing"} {
+		out := c.Step(t0, call(op, "a"))
+		if out.Err == nil || out.Changes != nil || out.Effects != nil {
+			t.Errorf("%s: %+v", op, out)
+		}
+		if diff := cmp.Diff(before, dump(c)); diff != "" || !c.Wake().Equal(wake) {
+			t.Errorf("%s changed something: %s, wake %v", op, diff, c.Wake())
+		}
+	}
+	var defect *Defect
+	if out := c.Step(t0, call("Panic", "a")); !errors.As(out.Err, &defect) {
+		t.Errorf("a panic must be a Defect, got %v", out.Err)
+	}
+}
+
+func TestLoadingTheChangesGivesTheSameCloud(t *testing.T) {
+	c := New(7, newCounter("low"))
+	stored := map[[2]string][]byte{}
+	for i := range 20 {
+		out := c.Step(t0, call("Add", fmt.Sprint(i%5)))
+		for _, ch := range out.Changes {
+			b, err := table.Encode(ch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored[[2]string{ch.Table, ch.Key}] = b
+		}
+	}
+	again := New(0, newCounter("low"))
+	for k, b := range stored {
+		if err := again.Load(k[0], k[1], b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(dump(c), dump(again)); diff != "" {
+		t.Error(diff)
+	}
+	if again.Wake().IsZero() {
+		t.Error("a loaded cloud must ask for a tick")
+	}
+	a, b := c.Step(t0, call("Add", "x")), again.Step(t0, call("Add", "x"))
+	if *a.Reply.(*string) != *b.Reply.(*string) {
+		t.Error("the generator did not go on where it was")
+	}
+}
+
+func TestTryTakesBackItsPart(t *testing.T) {
+	low := newCounter("low")
+	c := New(1, low)
+	tx := &Tx{cloud: c, now: t0, Scope: here}
+	low.rows.Put(tx, "kept", 1)
+	err := tx.Try(func() error {
+		low.rows.Put(tx, "gone", 1)
+		low.rows.Delete(tx, "kept")
+		tx.Wish("w")
+		tx.Touch("low", "row", "gone")
+		return errors.New("no")
+	})
+	if err == nil || !low.rows.Has(tx, "kept") || low.rows.Has(tx, "gone") || len(tx.effects) != 0 || tx.dirty.Len() != 0 {
+		t.Error("not taken back")
+	}
+}

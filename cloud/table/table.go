@@ -1,0 +1,192 @@
+// Package table keeps rows in key order, undoes what a failed step wrote and lists what a good one changed.
+//
+// A Table maps string keys to rows of one type; an Index finds rows by a derived value; a Log keeps points in time
+// order per key. All of them write through a Journal, which is one step's memory: Undo puts back every row as it was,
+// Changes lists the rows that differ, once each, in the order they were first touched.
+//
+// It is not a database: nothing here reads or writes a file, and there is no locking. Rows are values: a row that was
+// put is never changed in place, so that a Change may be encoded later and elsewhere. Slices and maps inside a row are
+// replaced, not edited.
+package table
+
+import (
+	"encoding/json"
+	"fmt"
+	"iter"
+	"strings"
+
+	"github.com/tidwall/btree"
+)
+
+// Change is one row's new value: a pointer to a row that will never be written again, or nil when the row is gone.
+type Change struct {
+	Table string
+	Key   string
+	Row   any
+}
+
+// Encode gives the durable form of a change's row; Store.Load reads it back.
+func Encode(c Change) ([]byte, error) { return json.Marshal(c.Row) }
+
+// Store is what all kinds of table have in common: enough to load them and to compare two of them.
+type Store interface {
+	// Name is the table's name in Changes.
+	Name() string
+	// Load puts a stored row, without a journal. It is used only before the first step.
+	Load(key string, data []byte) error
+	// Dump calls yield with every row in key order, as Changes would list it.
+	Dump(yield func(key string, row any) bool)
+}
+
+// Table is an ordered map of rows. The zero value is not usable; see New.
+type Table[R any] struct {
+	name    string
+	rows    btree.Map[string, *R]
+	indexes []*Index[R]
+}
+
+// New makes an empty table.
+func New[R any](name string) *Table[R] { return &Table[R]{name: name} }
+
+// Name implements Store.
+func (t *Table[R]) Name() string { return t.name }
+
+// Len is the number of rows.
+func (t *Table[R]) Len() int { return t.rows.Len() }
+
+// Get returns the row of a key.
+func (t *Table[R]) Get(key string) (R, bool) {
+	if p, ok := t.rows.Get(key); ok {
+		return *p, true
+	}
+	var zero R
+	return zero, false
+}
+
+// Put writes a row.
+func (t *Table[R]) Put(j *Journal, key string, row R) {
+	p := &row
+	record(j, t, key, t.set(key, p), p)
+}
+
+// Delete removes a row; a missing one is no error.
+func (t *Table[R]) Delete(j *Journal, key string) {
+	if old := t.set(key, nil); old != nil {
+		record(j, t, key, old, nil)
+	}
+}
+
+// Prefix yields the rows whose key starts with prefix, in key order. Rows may be put or deleted while it runs: it
+// then goes on from the key it last gave.
+func (t *Table[R]) Prefix(prefix string) iter.Seq2[string, R] {
+	return t.From(prefix, prefix)
+}
+
+// From yields the rows whose key starts with prefix and is not less than start, in key order.
+func (t *Table[R]) From(prefix, start string) iter.Seq2[string, R] {
+	return func(yield func(string, R) bool) {
+		it := t.rows.Iter()
+		for ok := it.Seek(start); ok; {
+			key, row := it.Key(), it.Value()
+			if !strings.HasPrefix(key, prefix) || !yield(key, *row) {
+				return
+			}
+			// A fresh iterator after each row survives writes to the tree; the seek costs what Next would have saved.
+			it = t.rows.Iter()
+			ok = it.Seek(key + "\x00")
+		}
+	}
+}
+
+// Load implements Store.
+func (t *Table[R]) Load(key string, data []byte) error {
+	row := new(R)
+	if err := json.Unmarshal(data, row); err != nil {
+		return fmt.Errorf("table %s, row %q: %w", t.name, key, err)
+	}
+	t.set(key, row)
+	return nil
+}
+
+// Dump implements Store.
+func (t *Table[R]) Dump(yield func(string, any) bool) {
+	t.rows.Scan(func(key string, row *R) bool { return yield(key, row) })
+}
+
+// set writes or, with nil, removes a row with its index entries, and returns the row before.
+func (t *Table[R]) set(key string, row *R) *R {
+	var old *R
+	if row == nil {
+		old, _ = t.rows.Delete(key)
+	} else {
+		old, _ = t.rows.Set(key, row)
+	}
+	for _, x := range t.indexes {
+		x.move(key, old, row)
+	}
+	return old
+}
+
+// restore implements undoer.
+func (t *Table[R]) restore(key string, old any) {
+	row, _ := old.(*R)
+	t.set(key, row)
+}
+
+// Index finds the rows of a table by values derived from them.
+type Index[R any] struct {
+	table   *Table[R]
+	values  func(key string, row R) []string
+	entries btree.Set[string]
+}
+
+// NewIndex adds an index to a table; values gives the values under which a row is found (none: not indexed). It must
+// be a pure function of its arguments.
+func NewIndex[R any](t *Table[R], values func(key string, row R) []string) *Index[R] {
+	x := &Index[R]{table: t, values: values}
+	t.indexes = append(t.indexes, x)
+	t.rows.Scan(func(key string, row *R) bool { x.move(key, nil, row); return true })
+	return x
+}
+
+// Each yields the rows indexed under value whose key starts with prefix, in key order.
+func (x *Index[R]) Each(value, prefix string) iter.Seq2[string, R] {
+	return func(yield func(string, R) bool) {
+		head := value + "\x00"
+		it := x.entries.Iter()
+		for ok := it.Seek(head + prefix); ok; {
+			entry := it.Key()
+			if !strings.HasPrefix(entry, head+prefix) {
+				return
+			}
+			key := entry[len(head):]
+			if row, found := x.table.Get(key); found && !yield(key, row) {
+				return
+			}
+			it = x.entries.Iter()
+			ok = it.Seek(entry + "\x00")
+		}
+	}
+}
+
+// Count is the number of rows indexed under value whose key starts with prefix.
+func (x *Index[R]) Count(value, prefix string) int {
+	n := 0
+	for range x.Each(value, prefix) {
+		n++
+	}
+	return n
+}
+
+func (x *Index[R]) move(key string, old, row *R) {
+	if old != nil {
+		for _, v := range x.values(key, *old) {
+			x.entries.Delete(v + "\x00" + key)
+		}
+	}
+	if row != nil {
+		for _, v := range x.values(key, *row) {
+			x.entries.Insert(v + "\x00" + key)
+		}
+	}
+}
