@@ -9,6 +9,8 @@
 // The package and everything generated is pure and immutable after initialisation.
 package api
 
+//go:generate go run ./gen -models $BILLOW_MODELS -api .
+
 // A Kind says what a shape is; the Go type of a member follows from it.
 type Kind uint8
 
