@@ -25,3 +25,8 @@ func Value[T any](p *T) T {
 	}
 	return *p
 }
+
+// NotImplemented is the answer to an operation that the model names and this cloud does not have.
+func NotImplemented(service, operation string) *Error {
+	return &Error{Code: "NotImplemented", Message: "The " + service + " operation " + operation + " is not implemented.", Status: 501}
+}
