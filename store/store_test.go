@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -72,6 +73,7 @@ func TestAFullDiskIsSaidAndLosesNothing(t *testing.T) {
 	if err := s.Wait(context.Background(), ticket); err == nil || !strings.Contains(err.Error(), "full") {
 		t.Fatalf("want an error that says full, got %v", err)
 	}
+	s.Patience = time.Minute
 	if err := setMaxPages(s, 10_000); err != nil {
 		t.Fatal(err)
 	}
