@@ -1,0 +1,186 @@
+// Package autoscaling is EC2 Auto Scaling: groups keep their desired capacity with real instances, replace what is
+// unhealthy, keep the zones balanced and write an activity with its cause for everything they do; policies, alarms and
+// schedules move the desired capacity.
+//
+// It is not a scheduler of its own: instances are launched and ended by ec2, targets are registered with elbv2 and elb,
+// alarms are raised by cloudwatch; all of them are called in the same step and answer with events.
+//
+// The one idea: calls, policies and health only change rows (desired capacity, a member's health, a wish to leave) and
+// touch the group; Reconcile of the group is the only place that decides to launch or to end an instance.
+//
+// Invariants: MinSize <= DesiredCapacity <= MaxSize; an instance is a member of one group at most; every open activity
+// belongs to a member that is on its way, and is closed when the member has arrived or is gone.
+package autoscaling
+
+import (
+	"iter"
+	"time"
+
+	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/table"
+)
+
+// Name is the service's name.
+const Name = "autoscaling"
+
+// Service is EC2 Auto Scaling.
+type Service struct {
+	cloud.Base
+
+	groups         cloud.Rows[Group]
+	members        cloud.Rows[Member]
+	activities     cloud.Rows[Activity]
+	configurations cloud.Rows[LaunchConfiguration]
+
+	membersOf   cloud.Index[Member]   // by group name
+	activityIDs cloud.Index[Activity] // see activityValues
+
+	scaling scaling // policies, schedules, notifications, group metrics: scaling.go
+}
+
+// New makes an empty service.
+func New() *Service {
+	s := &Service{
+		groups:         cloud.NewRows[Group](Name + ".groups"),
+		members:        cloud.NewRows[Member](Name + ".members"),
+		activities:     cloud.NewRows[Activity](Name + ".activities"),
+		configurations: cloud.NewRows[LaunchConfiguration](Name + ".launchconfigurations"),
+		scaling:        newScaling(),
+	}
+	s.membersOf = s.members.Index(func(_ string, m Member) []string { return []string{m.Group} })
+	s.activityIDs = s.activities.Index(activityValues)
+	return s
+}
+
+// Name implements cloud.Service.
+func (s *Service) Name() string { return Name }
+
+// Stores implements cloud.Service.
+func (s *Service) Stores() []table.Store {
+	return append([]table.Store{s.groups, s.members, s.activities, s.configurations}, s.scalingStores()...)
+}
+
+// Operations implements cloud.Service.
+func (s *Service) Operations() []cloud.Operation {
+	return append(s.groupOperations(), s.scalingOperations()...)
+}
+
+// Notice implements cloud.Service.
+func (s *Service) Notice(tx *cloud.Tx, e cloud.Event) {
+	s.scalingNotice(tx, e)
+}
+
+// Reconcile implements cloud.Service. The kinds "group" (by name) and "member" (by instance ID) are handled here, all
+// others in scalingReconcile.
+func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
+	switch kind {
+	case "group":
+	case "member":
+	default:
+		s.scalingReconcile(tx, kind, id)
+	}
+}
+
+// Keys implements cloud.Service.
+func (s *Service) Keys() iter.Seq[cloud.Key] {
+	return func(yield func(cloud.Key) bool) {
+		for k := range s.groups.Everywhere() {
+			k.Kind = "group"
+			if !yield(k) {
+				return
+			}
+		}
+		for k := range s.members.Everywhere() {
+			k.Kind = "member"
+			if !yield(k) {
+				return
+			}
+		}
+		s.scalingKeys(yield)
+	}
+}
+
+// Cause is why a group's desired capacity changes, as its activities will tell it (AS-AC-09).
+type Cause struct {
+	// Text is the trigger sentence without its "At <time> " and without the change itself, which setDesired adds:
+	// "a monitor alarm high in state ALARM triggered policy out".
+	Text string
+	// InvokingAlarms is a JSON array (AS-NT-05) for the activities' Details, or empty.
+	InvokingAlarms string
+	// Cooldown in seconds is what a simple policy asks for; nil is the group's DefaultCooldown (AS-CD-01).
+	Cooldown *int
+}
+
+// setDesired is the one place that changes a group's desired capacity. It clamps desired to the group's bounds,
+// notes the trigger for the activities that follow, writes the row and has the group reconciled. Nothing happens if
+// the clamped value is what the group has already.
+func (s *Service) setDesired(tx *cloud.Tx, g Group, desired int, why Cause) Group {
+	desired = max(g.MinSize, min(desired, g.MaxSize))
+	if desired == g.DesiredCapacity {
+		return g
+	}
+	text := why.Text + changing("the desired capacity", g.DesiredCapacity, desired)
+	g.Triggers = append(append([]Trigger(nil), g.Triggers...), Trigger{Text: at(tx.Now(), text), InvokingAlarms: why.InvokingAlarms})
+	if n := len(g.Triggers); n > triggersKept {
+		g.Triggers = g.Triggers[n-triggersKept:]
+	}
+	g.DesiredCapacity = desired
+	g.Cooldown = g.DefaultCooldown
+	if why.Cooldown != nil {
+		g.Cooldown = *why.Cooldown
+	}
+	s.groups.Put(tx, g.Name, g)
+	tx.Touch(Name, "group", g.Name)
+	return g
+}
+
+// triggersKept bounds the sentences that wait for an activity to tell them.
+const triggersKept = 10
+
+// Capacity is what decisions need to know of a group.
+type Capacity struct {
+	Min, Max, Desired int
+	InService         int
+	Pending           int // Pending, Pending:Wait, Pending:Proceed
+	Standby           int // and EnteringStandby
+	Terminating       int // Terminating, Terminating:Wait, Terminating:Proceed
+	Warming           int // InService, but the warm-up asked about is not over (AS-WU-01)
+	WarmAt            time.Time
+	// WarmAt is when the last of the warming members will be warm; zero if none is.
+}
+
+// ScalingOut tells that instances are on their way in or warming (AS-WU-04).
+func (c Capacity) ScalingOut() bool { return c.Pending > 0 || c.Warming > 0 }
+
+// capacity counts a group's members. warmup is the time after InService in which a member counts as warming.
+func (s *Service) capacity(tx *cloud.Tx, g Group, warmup time.Duration) Capacity {
+	c := Capacity{Min: g.MinSize, Max: g.MaxSize, Desired: g.DesiredCapacity}
+	for _, m := range s.membersOf.Each(tx, g.Name) {
+		switch m.phase() {
+		case phasePending:
+			c.Pending++
+		case phaseInService:
+			c.InService++
+			if warm := m.InServiceAt.Add(warmup); warm.After(tx.Now()) {
+				c.Warming++
+				if warm.After(c.WarmAt) {
+					c.WarmAt = warm
+				}
+			}
+		case phaseStandby:
+			c.Standby++
+		case phaseTerminating:
+			c.Terminating++
+		}
+	}
+	return c
+}
+
+// cooldownEnds is when the group's cooldown is over: Cooldown seconds after the last launch or termination that a
+// change of desired capacity brought about (AS-CD-02). Zero if there was none.
+func (g Group) cooldownEnds() time.Time {
+	if g.CooldownStart.IsZero() {
+		return time.Time{}
+	}
+	return g.CooldownStart.Add(time.Duration(g.Cooldown) * time.Second)
+}
