@@ -168,6 +168,7 @@ type Usage struct {
 	At      time.Time // when the counters were read
 
 	CPU    time.Duration // processor time
+	CPUs   float64       // Spec.CPUs of this boot: what CPU is measured against; 0 is no limit
 	Memory int64         // bytes in use now, page cache left out
 	// MemoryLimit is what it may use, 0 when nothing limits it.
 	MemoryLimit int64
