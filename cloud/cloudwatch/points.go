@@ -1,0 +1,268 @@
+package cloudwatch
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/billow-cloud/billow/cloud"
+)
+
+// Point is what is known of a series in one period, without raw values. It holds no pointer, so that many millions of
+// them are no work for the garbage collector. Its durable form is [v] for one sample and [count,sum,min,max] else.
+type Point struct{ Count, Sum, Min, Max float64 }
+
+// MarshalJSON writes the durable form.
+func (p Point) MarshalJSON() ([]byte, error) {
+	b := append(make([]byte, 0, 48), '[')
+	if p.Count != 1 || p.Sum != p.Min || p.Min != p.Max {
+		b = append(strconv.AppendFloat(b, p.Count, 'g', -1, 64), ',')
+		b = append(strconv.AppendFloat(b, p.Sum, 'g', -1, 64), ',')
+		b = append(strconv.AppendFloat(b, p.Min, 'g', -1, 64), ',')
+	}
+	return append(strconv.AppendFloat(b, p.Max, 'g', -1, 64), ']'), nil
+}
+
+// UnmarshalJSON reads the durable form.
+func (p *Point) UnmarshalJSON(data []byte) error {
+	var v []float64
+	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&v); err != nil {
+		return err
+	}
+	switch len(v) {
+	case 1:
+		*p = Point{1, v[0], v[0], v[0]}
+	case 4:
+		*p = Point{v[0], v[1], v[2], v[3]}
+	default:
+		return fmt.Errorf("a point has 1 or 4 numbers, not %d", len(v))
+	}
+	return nil
+}
+
+func (p Point) add(q Point) Point {
+	return Point{p.Count + q.Count, p.Sum + q.Sum, min(p.Min, q.Min), max(p.Max, q.Max)}
+}
+
+// A tier keeps the points of one step: key is the head of its keys in the logs.
+type tier struct {
+	key  string
+	step int64 // seconds
+	keep int64 // seconds, at most (CW-ST-03)
+	part int64 // share of the budget, in quarters
+	raw  int64 // distributions kept per series
+	wide int   // distinct values in a distribution
+}
+
+const (
+	tierSecond = "s"
+	tierMinute = "m"
+)
+
+const (
+	hour = 3600
+	day  = 24 * hour
+)
+
+// tiers, finest first. A series' points move from one to the next; what leaves the last is forgotten.
+var tiers = [...]tier{
+	{key: tierSecond, step: 1, keep: 3 * hour, part: 1, raw: 600, wide: maxValues},
+	{key: tierMinute, step: 60, keep: 15 * day, part: 2, raw: 1440, wide: maxValues},
+	{key: "f", step: 300, keep: 63 * day, part: 1, raw: 1440, wide: 50},
+	{key: "h", step: 3600, keep: 455 * day, part: 1, raw: 2880, wide: 50},
+}
+
+// budget is how many points all series may hold, at about 40 bytes each; floor is what each series may hold at least.
+// With up to 250 series everything is kept as long as AWS does; with 100,000 series a minute's points are kept for an
+// hour or two.
+const (
+	budget = 12_000_000
+	floor  = 240
+)
+
+// horizon is how long, in seconds, the tier keeps points when there are so many series.
+func (t *tier) horizon(series int) int64 {
+	share := int64(budget / max(series, 1))
+	return min(t.keep, max(share, floor)*t.part/4*t.step)
+}
+
+// merge adds a stat to the point at a time.
+func (s *Service) merge(tx *cloud.Tx, key string, at int64, x Stat) {
+	j := tx.Journal()
+	p := Point{x.Count, x.Sum, x.Min, x.Max}
+	old, had := s.points.Get(key, at)
+	if had {
+		p = p.add(old)
+	}
+	s.points.Put(j, key, at, p)
+	if p.Min == p.Max { // all samples are the same: nothing more to know
+		return
+	}
+	before, known := s.values.Get(key, at)
+	switch {
+	case len(x.Values) == 0 || had && !known && old.Min != old.Max || known && len(before.V) == 0 || p.Min < 0:
+		if known && len(before.V) > 0 {
+			s.values.Put(j, key, at, Values{}) // from now on unknown
+		}
+		return
+	case had && !known:
+		before = Values{V: []float64{old.Min}, N: []float64{old.Count}}
+	}
+	s.values.Put(j, key, at, merged(before, x.distribution(), maxValues))
+}
+
+// Sweep is how far the sweep of a scope's series has come.
+type Sweep struct{ After string }
+
+const sweepID = "all"
+
+// sweepParts is in how many minutes all series are swept once.
+const sweepParts = 60
+
+// sweep moves old points of the next sixtieth of the scope's series to coarser tiers. Doing it once an hour per series,
+// many points at a time, makes it cheap per point.
+func (s *Service) sweep(tx *cloud.Tx) {
+	row, ok := s.sweeps.Get(tx, sweepID)
+	if !ok {
+		return
+	}
+	due := s.metrics.Len()/sweepParts + 1
+	after, last := row.After, ""
+	for id, m := range s.metrics.After(tx, after) {
+		s.roll(tx, id, m)
+		last = id
+		if due--; due == 0 {
+			break
+		}
+	}
+	if due > 0 {
+		last = "" // all seen: start again
+	}
+	if last == "" && after == "" && !s.anySeries(tx) {
+		s.sweeps.Delete(tx, sweepID)
+		return
+	}
+	if last != after {
+		s.sweeps.Put(tx, sweepID, Sweep{last})
+	}
+	tx.At(Name, kindSweep, sweepID, minuteAfter(tx))
+}
+
+func (s *Service) anySeries(tx *cloud.Tx) bool {
+	for range s.metrics.All(tx) {
+		return true
+	}
+	return false
+}
+
+// roll moves the points of a series that are too old for their tier, and forgets the series when none are left.
+func (s *Service) roll(tx *cloud.Tx, id string, m Metric) {
+	now, series := tx.Now().Unix(), s.metrics.Len()
+	left := false
+	for i := range tiers {
+		t := &tiers[i]
+		key := t.key + m.Series
+		first, ok := s.points.First(key)
+		if !ok {
+			continue
+		}
+		var next *tier
+		step := t.step
+		if i+1 < len(tiers) {
+			next = &tiers[i+1]
+			step = next.step
+		}
+		edge := now - t.horizon(series)
+		edge -= mod(edge, step)
+		if first < edge {
+			s.move(tx, m.Series, t, next, edge)
+		}
+		s.values.Trim(tx.Journal(), key, now-t.raw*t.step*max(1, min(1, int64(20_000/max(series, 1)))))
+		if _, ok := s.points.First(key); ok || next != nil && first < edge {
+			left = true
+		}
+	}
+	if !left {
+		s.metrics.Delete(tx, id)
+	}
+}
+
+// move merges the points of a tier before edge into the next one's.
+func (s *Service) move(tx *cloud.Tx, series string, t, next *tier, edge int64) {
+	j := tx.Journal()
+	from := t.key + series
+	if next != nil {
+		to := next.key + series
+		var sum Stat
+		at := int64(-1)
+		flush := func() {
+			if at >= 0 {
+				sum.Values, sum.Counts = narrowed(sum.distribution(), next.wide)
+				s.merge(tx, to, at, sum)
+			}
+		}
+		s.points.Range(from, 0, edge, func(when int64, p Point) bool {
+			if slot := when - mod(when, next.step); slot != at {
+				flush()
+				at, sum = slot, Stat{}
+			}
+			sum = sum.Add(s.stat(from, when, p))
+			return true
+		})
+		flush()
+	}
+	s.points.Trim(j, from, edge)
+	s.values.Trim(j, from, edge)
+}
+
+// stat is a point with what is known of its raw values.
+func (s *Service) stat(key string, at int64, p Point) Stat {
+	x := Stat{Count: p.Count, Sum: p.Sum, Min: p.Min, Max: p.Max}
+	if p.Min == p.Max {
+		x.Values, x.Counts = []float64{p.Min}, []float64{p.Count}
+	} else if v, ok := s.values.Get(key, at); ok {
+		x.Values, x.Counts = v.V, v.N
+	}
+	return x
+}
+
+// windows gives the samples of a metric in n windows of period seconds each, the first starting at from. Raw values are
+// looked up only if asked for.
+func (s *Service) windows(tx *cloud.Tx, key, unit string, from, period int64, n int, raw bool) []Stat {
+	out := make([]Stat, n)
+	to := from + int64(n)*period
+	s.seriesOf(tx, key, unit, func(m Metric) { s.fill(out, m.Series, from, to, period, raw) })
+	return out
+}
+
+// fill adds the points of one series in [from, to) to their windows.
+func (s *Service) fill(out []Stat, series string, from, to, period int64, raw bool) {
+	for i := range tiers {
+		key := tiers[i].key + series
+		s.points.Range(key, from, to, func(at int64, p Point) bool {
+			w := &out[(at-from)/period]
+			if raw {
+				*w = w.Add(s.stat(key, at, p))
+				return true
+			}
+			if w.Count == 0 {
+				w.Min, w.Max = p.Min, p.Max
+			}
+			w.Count, w.Sum, w.Min, w.Max = w.Count+p.Count, w.Sum+p.Sum, min(w.Min, p.Min), max(w.Max, p.Max)
+			return true
+		})
+	}
+}
+
+// newest is the time of a series' newest point.
+func (s *Service) newest(series string) (int64, bool) {
+	var newest int64
+	found := false
+	for i := range tiers {
+		if at, _, ok := s.points.Last(tiers[i].key + series); ok && (!found || at > newest) {
+			newest, found = at, true
+		}
+	}
+	return newest, found
+}
