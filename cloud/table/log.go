@@ -47,15 +47,24 @@ func (l *Log[P]) Put(j *Journal, key string, at int64, point P) {
 	record(j, l, rowKey(key, at), l.set(key, at, p), p)
 }
 
-// Trim removes the points of a key before a time.
+// Trim removes the points of a key before a time, all at once: the rest is moved down only once.
 func (l *Log[P]) Trim(j *Journal, key string, before int64) {
 	s, ok := l.series.Get(key)
 	if !ok {
 		return
 	}
 	n, _ := s.find(before)
-	for _, at := range append([]int64(nil), s.times[:n]...) {
-		record(j, l, rowKey(key, at), l.set(key, at, nil), nil)
+	if n == 0 {
+		return
+	}
+	for i := range n {
+		old := s.points[i]
+		record(j, l, rowKey(key, s.times[i]), &old, nil)
+	}
+	s.times = append([]int64(nil), s.times[n:]...)
+	s.points = append([]P(nil), s.points[n:]...)
+	if len(s.times) == 0 {
+		l.series.Delete(key)
 	}
 }
 
