@@ -1,0 +1,6 @@
+//go:build !unix
+
+package balancer
+
+// prepareProbe does nothing here: usable does not know.
+func (c *backend) prepareProbe() {}
