@@ -19,8 +19,9 @@ type clientConn struct {
 	watch  *idleWatch
 	busy   atomic.Bool // a request is being handled
 	// begun: bytes of a request have come that is not being handled yet.
-	begun atomic.Bool
-	close sync.Once
+	begun   atomic.Bool
+	refused atomic.Bool // refuse has answered: nothing more is said
+	close   sync.Once
 }
 
 type clientConnKey struct{}
@@ -60,6 +61,10 @@ func (c *clientConn) Write(p []byte) (int, error) {
 
 // refuse answers a request that no handler has seen.
 func (c *clientConn) refuse(status int) {
+	if c.refused.Swap(true) {
+		return
+	}
+	c.begun.Store(false)
 	c.stats.answered(status)
 	page := errorPage(status)
 	head := "HTTP/1.1 " + statusLine(status) + "\r\nServer: " + serverName + "\r\nDate: " +

@@ -100,7 +100,12 @@ func (b *Balancer) open(f *front, address netip.AddrPort, protocol string) error
 		MaxHeaderBytes:               headersSize + 2*lineSize, // what is in between is refused by refuse
 		ReadHeaderTimeout:            headTimeout,
 		DisableGeneralOptionsHandler: true,
-		ErrorLog:                     log.New(io.Discard, "", 0), // clients' mistakes are counted, not logged
+		ConnState: func(c net.Conn, state http.ConnState) {
+			if state == http.StateIdle { // what was read since the response was the request's rest
+				c.(*clientConn).begun.Store(false)
+			}
+		},
+		ErrorLog: log.New(io.Discard, "", 0), // clients' mistakes are counted, not logged
 	}
 	go func() { defer b.retiring.Done(); _ = s.server.Serve(s.listener) }() // ends when closed
 	return nil

@@ -192,15 +192,15 @@ func (x *exchange) fail(u *upload, err error) {
 		x.w.Header()["Connection"] = []string{"close"}
 	}
 	switch {
-	case x.r.Context().Err() != nil:
-		x.view.stats.answered(460) // LB-ER-06
-		panic(http.ErrAbortHandler)
 	case u.finished() && errors.As(u.err(), &client):
 		if isTimeout(client.error) {
 			x.answer(http.StatusRequestTimeout) // LB-ER-04
 		} else {
 			x.answer(http.StatusBadRequest) // LB-ER-01: client closed before the whole body
 		}
+	case x.r.Context().Err() != nil:
+		x.view.stats.answered(460) // LB-ER-06
+		panic(http.ErrAbortHandler)
 	case isTimeout(err):
 		x.answer(http.StatusGatewayTimeout) // LB-ER-12
 	default:
@@ -379,14 +379,17 @@ func (x *exchange) awaitContinue(c *backend) bool {
 }
 
 func (u *upload) copy(x *exchange, c *backend) {
+	defer func() { // after ended is closed, so that whoever finds c closed knows why
+		var client errClient
+		if errors.As(u.failed, &client) {
+			_ = c.Close() // the request is not whole: the target must not take it for one
+		}
+	}()
 	defer close(u.ended)
 	defer x.front.recovered("upload")
+	u.failed = io.ErrUnexpectedEOF // in case it panics
 	u.failed = u.transfer(x, c)
 	u.at = time.Now()
-	var client errClient
-	if errors.As(u.failed, &client) {
-		_ = c.Close() // the request is not whole: the target must not take it for one
-	}
 }
 
 func (u *upload) transfer(x *exchange, c *backend) error {
@@ -397,14 +400,16 @@ func (u *upload) transfer(x *exchange, c *backend) error {
 	buffer := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buffer)
 	for {
-		idle := time.Now().Add(x.view.idle)
-		_ = x.control.SetReadDeadline(idle) // without it, the idle time-out of the connection holds
+		// Whoever is silent for the idle time is at fault; the target is not while the client is.
+		now := time.Now()
+		_ = x.control.SetReadDeadline(now.Add(x.view.idle)) // without it, that of the connection holds
+		_ = c.SetReadDeadline(now.Add(2*x.view.idle + time.Second))
 		n, err := x.r.Body.Read(*buffer)
 		if n > 0 {
 			if x.client == nil {
 				x.view.stats.bytes.Add(int64(n))
 			}
-			_ = c.SetDeadline(time.Now().Add(x.view.idle))
+			_ = c.SetWriteDeadline(time.Now().Add(x.view.idle))
 			if _, werr := to.Write((*buffer)[:n]); werr != nil {
 				return werr
 			}
@@ -422,6 +427,7 @@ func (u *upload) transfer(x *exchange, c *backend) error {
 		}
 	}
 	_ = x.control.SetReadDeadline(time.Time{})
+	_ = c.SetDeadline(time.Now().Add(x.view.idle))
 	if chunked, ok := to.(io.Closer); ok && x.r.ContentLength < 0 {
 		_ = chunked.Close() // writes the last chunk; an error shows at Flush
 		for name, values := range x.r.Trailer {
