@@ -1,0 +1,95 @@
+package elbv2
+
+import (
+	"slices"
+	"strings"
+
+	api "github.com/billow-cloud/billow/api/elbv2"
+	"github.com/billow-cloud/billow/cloud"
+)
+
+// Tag is a key and a value on a load balancer, target group or listener.
+type Tag struct{ Key, Value string }
+
+// maxTags is the quota of tags per resource.
+const maxTags = 50
+
+// withTags returns the tags with more of them, checked.
+func withTags(tags []Tag, more []api.Tag) ([]Tag, error) {
+	tags = slices.Clone(tags)
+	for i, m := range more {
+		key := val(m.Key)
+		if slices.ContainsFunc(more[:i], func(o api.Tag) bool { return val(o.Key) == key }) {
+			return nil, fail("DuplicateTagKeys", "Tag keys must be unique; '%s' was given twice", key)
+		}
+		if strings.HasPrefix(strings.ToLower(key), "aws:") {
+			return nil, invalid("Tag keys cannot begin with 'aws:'")
+		}
+		tags = slices.DeleteFunc(tags, func(t Tag) bool { return t.Key == key })
+		tags = append(tags, Tag{key, val(m.Value)})
+	}
+	if len(tags) > maxTags {
+		return nil, fail("TooManyTags", "A resource can have at most %d tags", maxTags)
+	}
+	return tags, nil
+}
+
+// tagged finds the tags of what has an ARN, and how to give it others.
+func (s *Service) tagged(tx *cloud.Tx, arn string) (tags []Tag, put func([]Tag), err error) {
+	switch kind, _, _ := strings.Cut(resource(arn), "/"); kind {
+	case "loadbalancer":
+		r, err := s.loadBalancer(tx, arn)
+		return r.Tags, func(t []Tag) { r.Tags = t; s.loadBalancers.Put(tx, arn, r) }, err
+	case "targetgroup":
+		r, err := s.targetGroup(tx, arn)
+		return r.Tags, func(t []Tag) { r.Tags = t; s.targetGroups.Put(tx, arn, r) }, err
+	case "listener":
+		r, err := s.listener(tx, arn)
+		return r.Tags, func(t []Tag) { r.Tags = t; s.listeners.Put(tx, arn, r) }, err
+	}
+	return nil, nil, invalid("'%s' is not a valid ARN of a load balancer, target group or listener", arn)
+}
+
+// AddTags adds tags or gives them other values.
+func (s *Service) AddTags(tx *cloud.Tx, in *api.AddTagsInput) (*api.AddTagsOutput, error) {
+	for _, arn := range in.ResourceArns {
+		tags, put, err := s.tagged(tx, arn)
+		if err != nil {
+			return nil, err
+		}
+		if tags, err = withTags(tags, in.Tags); err != nil {
+			return nil, err
+		}
+		put(tags)
+	}
+	return &api.AddTagsOutput{}, nil
+}
+
+// RemoveTags removes tags; those that are not there are no error.
+func (s *Service) RemoveTags(tx *cloud.Tx, in *api.RemoveTagsInput) (*api.RemoveTagsOutput, error) {
+	for _, arn := range in.ResourceArns {
+		tags, put, err := s.tagged(tx, arn)
+		if err != nil {
+			return nil, err
+		}
+		put(slices.DeleteFunc(slices.Clone(tags), func(t Tag) bool { return slices.Contains(in.TagKeys, t.Key) }))
+	}
+	return &api.RemoveTagsOutput{}, nil
+}
+
+// DescribeTags lists tags.
+func (s *Service) DescribeTags(tx *cloud.Tx, in *api.DescribeTagsInput) (*api.DescribeTagsOutput, error) {
+	out := &api.DescribeTagsOutput{TagDescriptions: []api.TagDescription{}}
+	for _, arn := range in.ResourceArns {
+		tags, _, err := s.tagged(tx, arn)
+		if err != nil {
+			return nil, err
+		}
+		d := api.TagDescription{ResourceArn: new(arn), Tags: []api.Tag{}}
+		for _, t := range tags {
+			d.Tags = append(d.Tags, api.Tag{Key: new(t.Key), Value: new(t.Value)})
+		}
+		out.TagDescriptions = append(out.TagDescriptions, d)
+	}
+	return out, nil
+}
