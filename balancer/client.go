@@ -79,9 +79,9 @@ func (c *clientConn) CloseWrite() error { return closeWrite(c.Conn) }
 func (c *clientConn) Close() error {
 	err := net.ErrClosed
 	c.close.Do(func() {
+		c.stats.active.Add(-1)
 		err = c.Conn.Close()
 		c.watch.stop()
-		c.stats.active.Add(-1)
 		c.s.mu.Lock()
 		delete(c.s.open, c)
 		if len(c.s.open) == 0 {

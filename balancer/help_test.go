@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// bench is a balancer with its facts, on a loopback address, with ports that the kernel gives.
+// rig is a balancer with its facts, on a loopback address, with ports that the kernel gives.
 type rig struct {
 	*Balancer
 	mu     sync.Mutex
@@ -156,12 +156,13 @@ func get(t testing.TB, url string) (status int, body string, h http.Header) {
 	t.Helper()
 	res, err := client(t).Get(url)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return 0, "", nil
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 	return res.StatusCode, string(b), res.Header
 }
@@ -177,7 +178,8 @@ func raw(t testing.TB, addr, text string) string {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return ""
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
