@@ -92,6 +92,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, x, err)
 		return
 	}
+	x.answer(w, op, out)
+}
+
+// answer writes an operation's output; out is invalid for an empty one.
+func (x *exchange) answer(w http.ResponseWriter, op *operation, out reflect.Value) {
 	switch x.protocol {
 	case api.JSON:
 		j := jsonWriter{b: x.out}
