@@ -201,8 +201,8 @@ type WindowSize struct{ Rows, Columns uint16 }
 type Kind string
 
 const (
-	// Booted: the first program output is over. User data and boot scripts
-	// ended, with the exit status of the user data.
+	// Booted: user data and boot scripts have ended; with the exit status of
+	// the user data.
 	Booted Kind = "booted"
 	// Exited: the instance stopped without a wish of the daemon.
 	Exited Kind = "exited"

@@ -1,0 +1,124 @@
+package keeper
+
+import (
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/billow-cloud/billow/driver/netns/pid1"
+)
+
+// steps tells an init how to build the inside: root file system, /proc, /sys,
+// /dev, /run; then hand over the files that we keep an eye on, leave the
+// host's tree, and give up what could reach out of the instance.
+//
+// Mounting below mnt before leaving is safe although the tree is the
+// instance's own: /proc, /sys, /dev, /run and the top directories are mount
+// points whenever it runs, so it cannot replace them by links.
+func (k *keeper) steps(i *instance) []string {
+	mnt := i.path("mnt")
+	in := func(path string) string { return filepath.Join(mnt, path) }
+	num := func(n int) string { return strconv.Itoa(n) }
+	var steps []string
+	add := func(op string, args ...string) { steps = append(steps, pid1.Step(op, args...)) }
+	const plain = unix.MS_NOSUID | unix.MS_NOEXEC | unix.MS_NODEV
+
+	add("mount", "overlay", mnt, "overlay", "0", k.overlay(i, "root", "base/root"))
+	for _, top := range k.base.tops {
+		lower := "/" + top
+		if top == "usr" {
+			lower = "base/usr:/usr"
+		}
+		add("mount", "overlay", in(top), "overlay", num(unix.MS_NODEV), k.overlay(i, top, lower))
+	}
+
+	add("mount", "proc", in("proc"), "proc", num(plain), "")
+	add("write?", in("proc/sys/net/ipv4/ping_group_range"), k.pingGroups())
+	add("mount?", in("proc/sys/net"), in("proc/sys/net"), "", num(unix.MS_BIND), "")
+	for _, path := range []string{"proc/sys", "proc/sysrq-trigger", "proc/irq", "proc/bus", "proc/fs", "proc/acpi", "proc/scsi"} {
+		add("mount?", in(path), in(path), "", num(unix.MS_BIND|unix.MS_REC), "")
+		add("mount?", "", in(path), "", num(unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|plain), "")
+	}
+	for _, path := range []string{"proc/kcore", "proc/keys", "proc/timer_list", "proc/kmsg", "proc/kallsyms"} {
+		add("mount?", "/dev/null", in(path), "", num(unix.MS_BIND), "")
+	}
+	add("mount?", "sysfs", in("sys"), "sysfs", num(plain|unix.MS_RDONLY), "")
+
+	add("mount", "tmpfs", in("dev"), "tmpfs", num(unix.MS_NOSUID|unix.MS_NOEXEC), "mode=755,size=1m")
+	for _, device := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
+		add("touch", in("dev/"+device))
+		add("mount", "/dev/"+device, in("dev/"+device), "", num(unix.MS_BIND), "")
+	}
+	for _, link := range [][2]string{{"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}, {"pts/ptmx", "ptmx"}} {
+		add("symlink", link[0], in("dev/"+link[1]))
+	}
+	add("mkdir", in("dev/pts"), num(0o755))
+	add("mount", "devpts", in("dev/pts"), "devpts", num(unix.MS_NOSUID|unix.MS_NOEXEC), "newinstance,ptmxmode=0666,mode=0620")
+	add("mkdir", in("dev/shm"), num(0o1777))
+	add("mount", "tmpfs", in("dev/shm"), "tmpfs", num(unix.MS_NOSUID|unix.MS_NODEV), "mode=1777")
+	add("mkfifo", in("dev/console"), num(0o622))
+
+	add("mount", "tmpfs", in("run"), "tmpfs", num(unix.MS_NOSUID|unix.MS_NODEV), "mode=755")
+	add("mkdir", in("run/lock"), num(0o777))
+	add("chmod", in("run/lock"), num(0o1777))
+	add("mkdir", in("run/billow"), num(0o700))
+	add("mkfifo", in("run/billow/power"), num(0o600))
+	add("open", "console", in("dev/console"), num(unix.O_RDWR|unix.O_NONBLOCK))
+	add("open", "power", in("run/billow/power"), num(unix.O_RDWR|unix.O_NONBLOCK))
+
+	add("pivot", mnt)
+	add("console", "/dev/console")
+	add("open?", "log", "/var/log/cloud-init-output.log", num(unix.O_CREAT|unix.O_APPEND|unix.O_WRONLY))
+	add("hostname", i.hostname())
+	if len(k.filter) > 0 {
+		add("seccomp", string(k.filter))
+	}
+	add("caps", strconv.FormatUint(keptCapabilities(), 10))
+	return steps
+}
+
+// overlay gives the mount options for one top directory: the instance's own
+// writable layer over those of its image over the host's.
+//
+// It is mounted volatile. Otherwise every unmount would write back the host's
+// whole file system, seconds on a busy one. What it costs: fsync inside an
+// instance gives no protection against a crash of the host, as on an instance
+// store volume.
+func (k *keeper) overlay(i *instance, top, lower string) string {
+	lowers := make([]string, 0, len(i.record.Layers)+1)
+	for _, layer := range i.record.Layers {
+		lowers = append(lowers, filepath.Join("layers", layer, top))
+	}
+	lowers = append(lowers, lower)
+	options := "lowerdir=" + strings.Join(lowers, ":") +
+		",upperdir=" + i.path("disk", top, "upper") +
+		",workdir=" + i.path("disk", top, "work") + ",volatile"
+	if k.rootless {
+		return options + ",userxattr"
+	}
+	return options + ",redirect_dir=off,metacopy=off,index=off"
+}
+
+// pingGroups lets everybody ping: without root there is one group only.
+func (k *keeper) pingGroups() string {
+	if k.rootless {
+		return "0 0"
+	}
+	return "0 2147483647"
+}
+
+// keptCapabilities is what root inside an instance may do: everything with its
+// own files, processes and network, nothing with the host. Mounting, modules,
+// clocks, raw devices and tracing across users are missing.
+func keptCapabilities() (mask uint64) {
+	for _, c := range []int{
+		unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_KILL,
+		unix.CAP_SETGID, unix.CAP_SETUID, unix.CAP_SETPCAP, unix.CAP_SETFCAP, unix.CAP_SYS_CHROOT,
+		unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_RAW, unix.CAP_NET_ADMIN, unix.CAP_AUDIT_WRITE,
+	} {
+		mask |= 1 << c
+	}
+	return mask
+}

@@ -1,0 +1,14 @@
+//go:build !linux
+
+package netns
+
+import (
+	"errors"
+
+	"github.com/billow-cloud/billow/driver"
+)
+
+// New says that this driver needs Linux.
+func New(Config) (driver.Driver, error) {
+	return nil, errors.New("The netns driver needs Linux: use another driver, or --driver sim.")
+}
