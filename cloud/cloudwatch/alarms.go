@@ -3,7 +3,6 @@ package cloudwatch
 import (
 	"time"
 
-	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
 )
 
@@ -97,15 +96,16 @@ func (s *Service) AlarmARN(tx *cloud.Tx, name string) string {
 	return tx.Scope.ARN(Name, "alarm:"+name)
 }
 
-// PutAlarm makes an alarm or gives it a new configuration; its state stays (CW-AL-01). Members that PutMetricAlarm
-// would set by default must be given, ActionsEnabled above all. State, ARN and timestamps are ignored.
+// PutAlarm makes an alarm or gives it a new configuration; its state and tags stay (CW-AL-01). Members that
+// PutMetricAlarm would set by default must be given, ActionsEnabled above all. State, ARN and timestamps are ignored.
 func (s *Service) PutAlarm(tx *cloud.Tx, a Alarm) error {
-	if a.AlarmName == "" {
-		return api.Errorf("MissingParameter", "The parameter AlarmName is required.")
+	if err := a.validate(); err != nil {
+		return err
 	}
 	a.AlarmArn = s.AlarmARN(tx, a.AlarmName)
 	a.AlarmConfigurationUpdatedTimestamp = now(tx)
-	if old, ok := s.alarms.Get(tx, a.AlarmName); ok {
+	old, had := s.alarms.Get(tx, a.AlarmName)
+	if had {
 		a.StateValue, a.StateReason, a.StateReasonData = old.StateValue, old.StateReason, old.StateReasonData
 		a.StateUpdatedTimestamp, a.StateTransitionedTimestamp = old.StateUpdatedTimestamp, old.StateTransitionedTimestamp
 		a.Tags = old.Tags
@@ -114,14 +114,24 @@ func (s *Service) PutAlarm(tx *cloud.Tx, a Alarm) error {
 		a.StateUpdatedTimestamp, a.StateTransitionedTimestamp = now(tx), now(tx)
 	}
 	s.alarms.Put(tx, a.AlarmName, a)
+	if had {
+		s.recordConfiguration(tx, &old, "Update")
+	} else {
+		s.recordConfiguration(tx, &a, "Create")
+	}
 	tx.Touch(Name, kindAlarm, a.AlarmName)
 	return nil
 }
 
 // DeleteAlarm removes an alarm; a missing one is no error.
 func (s *Service) DeleteAlarm(tx *cloud.Tx, name string) {
+	a, ok := s.alarms.Get(tx, name)
+	if !ok {
+		return
+	}
 	s.alarms.Delete(tx, name)
-	tx.At(Name, kindAlarm, name, time.Time{})
+	s.recordConfiguration(tx, &a, "Delete")
+	tx.Touch(Name, kindAlarm, name)
 }
 
 // watches gives the keys of the metrics that the alarm looks at.
@@ -137,3 +147,6 @@ func (a Alarm) watches() []string {
 	}
 	return keys
 }
+
+// kind is the alarm's AlarmType.
+func (a *Alarm) kind() string { return "MetricAlarm" }

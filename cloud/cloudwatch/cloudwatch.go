@@ -25,8 +25,9 @@ const Name = "cloudwatch"
 
 // Kinds of things that are reconciled.
 const (
-	kindAlarm = "alarm"
-	kindSweep = "sweep"
+	kindAlarm      = "alarm" // touched when an alarm is put: sets the timer of its evaluation
+	kindSweep      = "sweep"
+	kindEvaluation = "evaluation"
 )
 
 // Service is CloudWatch in all accounts and regions.
@@ -71,7 +72,9 @@ func (s *Service) Stores() []table.Store {
 func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
 	switch kind {
 	case kindAlarm:
-		s.reconcileAlarm(tx, id)
+		s.schedule(tx, id)
+	case kindEvaluation:
+		s.evaluate(tx, id)
 	case kindSweep:
 		s.sweep(tx)
 	}

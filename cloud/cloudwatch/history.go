@@ -1,8 +1,14 @@
 package cloudwatch
 
-import "time"
+import (
+	"encoding/json"
+	"fmt"
+	"time"
 
-// HistoryItem is the row of one thing that happened to an alarm.
+	"github.com/billow-cloud/billow/cloud"
+)
+
+// HistoryItem is the row of one thing that happened to an alarm. Its key is the time, so that the oldest come first.
 type HistoryItem struct {
 	AlarmName       string
 	AlarmType       string
@@ -10,4 +16,91 @@ type HistoryItem struct {
 	HistoryItemType string
 	HistorySummary  string
 	HistoryData     string
+}
+
+// History is kept for 30 days (CW-AL-11), and not more than so many items of all alarms.
+const (
+	historyAge   = 30 * 24 * time.Hour
+	historyLimit = 100_000
+)
+
+// record adds an item, and drops up to two that are too old: the table stays bounded at little cost each time.
+func (s *Service) record(tx *cloud.Tx, a *Alarm, kind, summary string, data any) {
+	text, err := json.Marshal(data)
+	if err != nil {
+		panic(err) // data are strings and structs of them
+	}
+	at := now(tx)
+	key := ""
+	for n := 0; ; n++ {
+		key = fmt.Sprintf("%020d-%06d", at.UnixMilli(), n)
+		if !s.history.Has(tx, key) {
+			break
+		}
+	}
+	s.history.Put(tx, key, HistoryItem{a.AlarmName, a.kind(), at, kind, summary, string(text)})
+	drop := 2
+	for id, item := range s.history.All(tx) {
+		if drop == 0 || at.Sub(item.Timestamp) < historyAge && s.history.Len() <= historyLimit {
+			return
+		}
+		s.history.Delete(tx, id)
+		drop--
+	}
+}
+
+type stateData struct {
+	StateValue      string          `json:"stateValue"`
+	StateReason     string          `json:"stateReason"`
+	StateReasonData json.RawMessage `json:"stateReasonData,omitempty"`
+}
+
+func (a *Alarm) stateData() stateData {
+	d := stateData{StateValue: a.StateValue, StateReason: a.StateReason}
+	if json.Valid([]byte(a.StateReasonData)) {
+		d.StateReasonData = json.RawMessage(a.StateReasonData)
+	}
+	return d
+}
+
+// recordState notes a change of state.
+func (s *Service) recordState(tx *cloud.Tx, old, a *Alarm) {
+	s.record(tx, a, "StateUpdate", "Alarm updated from "+old.StateValue+" to "+a.StateValue, struct {
+		Version  string    `json:"version"`
+		OldState stateData `json:"oldState"`
+		NewState stateData `json:"newState"`
+	}{"1.0", old.stateData(), a.stateData()})
+}
+
+// recordAction notes that an action was passed on. Repeated ones are not noted.
+func (s *Service) recordAction(tx *cloud.Tx, a *Alarm, arn string) {
+	s.record(tx, a, "Action", "Successfully executed action "+arn, struct {
+		Version              string `json:"version"`
+		ActionState          string `json:"actionState"`
+		StateUpdateTimestamp int64  `json:"stateUpdateTimestamp"`
+		NotificationResource string `json:"notificationResource"`
+	}{"1.0", "Succeeded", a.StateUpdatedTimestamp.UnixMilli(), arn})
+}
+
+// recordConfiguration notes that an alarm was made, changed or removed: a is what was made, or what was there before.
+func (s *Service) recordConfiguration(tx *cloud.Tx, a *Alarm, kind string) {
+	verb := map[string]string{"Create": "created", "Update": "updated", "Delete": "deleted"}[kind]
+	data := struct {
+		Version string `json:"version"`
+		Type    string `json:"type"`
+		Created *Alarm `json:"createdAlarm,omitempty"`
+		Updated *Alarm `json:"updatedAlarm,omitempty"`
+		Deleted *Alarm `json:"deletedAlarm,omitempty"`
+	}{Version: "1.0", Type: kind}
+	switch kind {
+	case "Create":
+		data.Created = a
+	case "Update":
+		if after, ok := s.alarms.Get(tx, a.AlarmName); ok {
+			data.Updated = &after
+		}
+	case "Delete":
+		data.Deleted = a
+	}
+	s.record(tx, a, "ConfigurationUpdate", `Alarm "`+a.AlarmName+`" `+verb, data)
 }

@@ -51,7 +51,6 @@ type tier struct {
 	step int64 // seconds
 	keep int64 // seconds, at most (CW-ST-03)
 	part int64 // share of the budget, in quarters
-	raw  int64 // distributions kept per series
 	wide int   // distinct values in a distribution
 }
 
@@ -67,23 +66,24 @@ const (
 
 // tiers, finest first. A series' points move from one to the next; what leaves the last is forgotten.
 var tiers = [...]tier{
-	{key: tierSecond, step: 1, keep: 3 * hour, part: 1, raw: 600, wide: maxValues},
-	{key: tierMinute, step: 60, keep: 15 * day, part: 2, raw: 1440, wide: maxValues},
-	{key: "f", step: 300, keep: 63 * day, part: 1, raw: 1440, wide: 50},
-	{key: "h", step: 3600, keep: 455 * day, part: 1, raw: 2880, wide: 50},
+	{key: tierSecond, step: 1, keep: 3 * hour, part: 4, wide: maxValues},
+	{key: tierMinute, step: 60, keep: 15 * day, part: 2, wide: maxValues},
+	{key: "f", step: 300, keep: 63 * day, part: 1, wide: 50},
+	{key: "h", step: 3600, keep: 455 * day, part: 1, wide: 50},
 }
 
 // budget is how many points all series may hold, at about 40 bytes each; floor is what each series may hold at least.
 // With up to 250 series everything is kept as long as AWS does; with 100,000 series a minute's points are kept for an
-// hour or two.
+// hour or two. A point with raw values counts as heavy points.
 const (
 	budget = 12_000_000
 	floor  = 240
+	heavy  = 16
 )
 
-// horizon is how long, in seconds, the tier keeps points when there are so many series.
-func (t *tier) horizon(series int) int64 {
-	share := int64(budget / max(series, 1))
+// horizon is how long, in seconds, the tier keeps points that weigh so much when there are so many series.
+func (t *tier) horizon(series, weight int) int64 {
+	share := int64(budget / max(series, 1) / weight)
 	return min(t.keep, max(share, floor)*t.part/4*t.step)
 }
 
@@ -173,12 +173,15 @@ func (s *Service) roll(tx *cloud.Tx, id string, m Metric) {
 			next = &tiers[i+1]
 			step = next.step
 		}
-		edge := now - t.horizon(series)
+		weight := 1
+		if _, raw := s.values.First(key); raw {
+			weight = heavy
+		}
+		edge := now - t.horizon(series, weight)
 		edge -= mod(edge, step)
 		if first < edge {
 			s.move(tx, m.Series, t, next, edge)
 		}
-		s.values.Trim(tx.Journal(), key, now-t.raw*t.step*max(1, min(1, int64(20_000/max(series, 1)))))
 		if _, ok := s.points.First(key); ok || next != nil && first < edge {
 			left = true
 		}
