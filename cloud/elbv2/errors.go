@@ -55,8 +55,8 @@ func checkARN(arn, kind, noun string) error {
 	return nil
 }
 
-// checkName holds a name against LB-DN-02.
-func checkName(noun, name string) error {
+// CheckName holds a name against LB-DN-02; noun is "Load balancer".
+func CheckName(noun, name string) error {
 	for _, r := range name {
 		if r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
 			return invalid("%s name '%s' can only contain characters that are alphanumeric characters or hyphens(-)", noun, name)

@@ -97,7 +97,7 @@ func (s *Service) CreateLoadBalancer(tx *cloud.Tx, in *api.CreateLoadBalancerInp
 
 // checkLoadBalancer refuses what cannot be built, rather than building something else.
 func checkLoadBalancer(in *api.CreateLoadBalancerInput, b LoadBalancer) error {
-	if err := checkName("Load balancer", b.Name); err != nil {
+	if err := CheckName("Load balancer", b.Name); err != nil {
 		return err
 	}
 	switch kind := or(in.Type, api.LoadBalancerTypeEnumApplication); {

@@ -110,7 +110,7 @@ func (s *Service) CreateTargetGroup(tx *cloud.Tx, in *api.CreateTargetGroupInput
 
 // checkTargetGroup refuses what is wrong and what cannot be built.
 func (s *Service) checkTargetGroup(tx *cloud.Tx, in *api.CreateTargetGroupInput, g TargetGroup) error {
-	if err := checkName("Target group", g.Name); err != nil {
+	if err := CheckName("Target group", g.Name); err != nil {
 		return err
 	}
 	switch {

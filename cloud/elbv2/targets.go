@@ -39,8 +39,8 @@ const (
 	unusedTerminated = "terminated" // its instance is no more
 )
 
-// forgetAfter is how long a terminated instance is still listed; AWS does not say.
-const forgetAfter = 5 * time.Minute
+// ForgetAfter is how long a terminated instance is still listed, also by a classic load balancer; AWS does not say.
+const ForgetAfter = 5 * time.Minute
 
 // targetName is a target's name in its group: "i-0123456789abcdef0:80".
 func targetName(id string, port int32) string { return id + ":" + strconv.Itoa(int(port)) }
@@ -161,7 +161,7 @@ func (s *Service) placedInstance(tx *cloud.Tx, t Target) Target {
 	case !found || i.State == ec2.Terminated || i.State == ec2.ShuttingDown:
 		t.Unused = unusedTerminated
 		if t.ForgetAt.IsZero() {
-			t.ForgetAt = tx.Now().Add(forgetAfter)
+			t.ForgetAt = tx.Now().Add(ForgetAfter)
 		}
 	case i.State != ec2.Running:
 		t.Unused = unusedStopped
