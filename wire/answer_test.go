@@ -29,10 +29,11 @@ import (
 
 const testKey, testSecret = "AKIDBILLOW", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
-// sdkClients makes the SDK's client of every service, with answers taken from endpoint. The clients do not check that
+// sdkClients makes the SDK's client of every service, with answers taken from endpoint. It takes more than one attempt
+// where a test goes through very many calls: now and then the SDK closes a connection under its own feet. The clients do not check that
 // required members are given: the tests of answers send empty requests.
-func sdkClients(endpoint string) map[string]any {
-	c := aws.Config{Region: "eu-west-1", BaseEndpoint: &endpoint, RetryMaxAttempts: 1,
+func sdkClients(endpoint string, attempts int) map[string]any {
+	c := aws.Config{Region: "eu-west-1", BaseEndpoint: &endpoint, RetryMaxAttempts: attempts,
 		Credentials: credentials.NewStaticCredentialsProvider(testKey, testSecret, ""),
 		APIOptions: []func(*middleware.Stack) error{func(s *middleware.Stack) error {
 			s.Initialize.Remove("OperationInputValidation")
@@ -139,7 +140,7 @@ var notInSDK = map[string]bool{
 // real signatures, and compares member by member.
 func TestAnswersReachSDK(t *testing.T) {
 	f, url := newFull(t)
-	for service, client := range sdkClients(url) {
+	for service, client := range sdkClients(url, 3) {
 		s := newService(serviceNamed(t, service))
 		for name, op := range s.ops {
 			op.ready()

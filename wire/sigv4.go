@@ -20,6 +20,8 @@ const (
 	stampLayout = "20060102T150405Z"
 	maxSkew     = 5 * time.Minute
 	maxExpires  = 7 * 24 * time.Hour
+
+	defaultExpires = 15 * time.Minute // of a presigned URL that does not say
 )
 
 // signature is what a request says of its signer (SigV4), in the Authorization header or in the URL.
@@ -153,7 +155,10 @@ func (v *verifier) timely(s *signature) (wrong string, kind authKind) {
 			" (" + stamp(now) + " + 5 min.)", expired
 	}
 	life := maxSkew
-	if s.presigned {
+	switch {
+	case s.presigned && s.expires == "":
+		life = defaultExpires // what the SDK's presigners leave out
+	case s.presigned:
 		n, err := strconv.Atoi(s.expires)
 		if life = time.Duration(n) * time.Second; err != nil || n < 1 || n > int(maxExpires/time.Second) {
 			return "X-Amz-Expires must be a number of seconds from 1 to 604800.", incomplete

@@ -31,7 +31,7 @@ var Service = &api.Service{
 		{Code: "LimitExceeded", Name: "LimitExceededFault", Status: 400},
 		{Code: "LimitExceededException", Name: "LimitExceededException", Status: 400},
 		{Code: "MissingParameter", Name: "MissingRequiredParameterException", Status: 400},
-		{Code: "ResourceNotFound", Name: "DashboardNotFoundError", Status: 404},
+		{Code: "ResourceNotFound", Name: "ResourceNotFound", Status: 404},
 		{Code: "ResourceNotFoundException", Name: "ResourceNotFoundException", Status: 404},
 	},
 	Operations: []api.Operation{

@@ -201,9 +201,10 @@ func (s *service) correct(c correction) error {
 	return nil
 }
 
-// readErrors collects the exceptions: the code that query answers carry, the shape's name, the HTTP status.
+// readErrors collects the exceptions: the code that query answers carry, the shape's name, the HTTP status. Of several
+// shapes with one code the one counts that is named after it.
 func (s *service) readErrors() {
-	seen := map[string]bool{}
+	byCode := map[string]api.ErrorShape{}
 	for _, name := range s.model.Shapes.names {
 		sh := s.model.Shapes.byKey[name]
 		if !sh.Exception {
@@ -221,10 +222,12 @@ func (s *service) readErrors() {
 				e.Status = sh.Error.HTTPStatusCode
 			}
 		}
-		if !seen[e.Code] {
-			seen[e.Code] = true
-			s.errors = append(s.errors, e)
+		if have, ok := byCode[e.Code]; !ok || !strings.HasPrefix(have.Name, e.Code) {
+			byCode[e.Code] = e
 		}
+	}
+	for _, e := range byCode {
+		s.errors = append(s.errors, e)
 	}
 	sort.Slice(s.errors, func(i, j int) bool { return s.errors[i].Code < s.errors[j].Code })
 }
