@@ -1,8 +1,39 @@
 package autoscaling
 
-import "time"
+import (
+	"strings"
+	"time"
 
-// Member is an instance of a group. Its key is the instance's ID.
+	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/ec2"
+)
+
+// Member is an instance of a group. Its key is the instance's ID. In brackets: what makes the transition.
+//
+//	 launch                        AttachInstances                 ExitStandby
+//	   |                                  |                             |
+//	   v                                  v                             |
+//	Pending --[running]----------------> (no hooks) -------------.   Pending
+//	   |  \                                                      |      |
+//	   |   [running, launch hooks]                               v      v
+//	   |     '-> Pending:Wait --[CONTINUE]--> Pending:Proceed -> InService
+//	   |             |                                            | | |
+//	[launch failed]  [ABANDON, time-out]           EnterStandby --' | '-- DetachInstances
+//	   |             |                                  |           |           |
+//	   v             |                                  v           |           v
+//	(no member) <-.  |                         EnteringStandby      |       Detaching
+//	              |  |                                  |        scale-in,      |
+//	              |  |                              [drained]    Unhealthy  [drained]
+//	              |  |                                  v           |           v
+//	              |  |                               Standby        |      (no member; the
+//	              |  v                                              v       instance runs on)
+//	              |  Terminating <----------------------------------'
+//	              |     |        [drained]
+//	              |     |- no hooks ------------------------> EC2 terminates
+//	              |     '- Terminating:Wait -> Terminating:Proceed -^ |
+//	              '-------------------------------[terminated]--------'
+//
+// Every state but the two steady ones, InService and Standby, has an open activity, which ends with it.
 type Member struct {
 	ID    string
 	Group string
@@ -24,6 +55,10 @@ type Member struct {
 
 	Activity  string // key of the open activity that moves it, or empty
 	Rebalance bool   // launched to balance zones; the surplus it made has not been worked off
+
+	CheckAt time.Time // when a failing health check counts; zero if none fails
+	Ending  bool      // EC2 has been told to terminate the instance
+	Waits   []Wait    // lifecycle actions that hold the member in a wait state
 }
 
 // Values of LifecycleState (AS-LC-01), those that occur here.
@@ -70,3 +105,132 @@ func (m Member) phase() phase {
 	}
 	return phaseTerminating
 }
+
+// reconcileMember brings a member on as far as it can go now.
+func (s *Service) reconcileMember(tx *cloud.Tx, id string) {
+	m, ok := s.members.Get(tx, id)
+	if !ok {
+		return
+	}
+	r, ok := s.open(tx, m.Group)
+	if !ok {
+		return
+	}
+	switch m.phase() {
+	case phasePending:
+		r.advancePending(m)
+	case phaseInService:
+		r.check(m)
+	case phaseStandby:
+		if m.LifecycleState == stateEnteringStandby && !r.draining(m.ID) {
+			r.arrive(m, stateStandby)
+		}
+	case phaseDetaching:
+		if !r.draining(m.ID) {
+			r.end(m.Activity, statusSuccessful, "")
+			r.drop(m)
+		}
+	case phaseTerminating:
+		r.advanceTerminating(m)
+	}
+	r.save()
+}
+
+// arrive ends a member's way to a steady state.
+func (r *roster) arrive(m Member, state string) {
+	r.end(m.Activity, statusSuccessful, "")
+	m.Activity = ""
+	r.move(&m, state)
+	r.put(m)
+	r.touch()
+}
+
+// advancePending brings a member into service as soon as its instance runs and its launch hooks are through
+// (AS-LC-02). Hooks do not run for attached members and those that come from standby (AS-LC-06, AS-HK-10).
+func (r *roster) advancePending(m Member) {
+	a, _ := r.s.activities.Get(r.tx, m.Activity)
+	i, gone := r.instance(m.ID)
+	switch {
+	case a.Kind != kindLaunch:
+		r.enter(m)
+	case gone || i.State != ec2.Pending && i.State != ec2.Running:
+		r.launchFailed(m, i)
+	case i.State == ec2.Running:
+		if r.held(&m, launchingTransition) {
+			return
+		}
+		r.enter(m)
+	}
+}
+
+// enter puts a member into service and behind the group's load balancers (LB-DR-04).
+func (r *roster) enter(m Member) {
+	if !r.suspended("AddToLoadBalancer") { // AS-SP-05
+		r.register(m.ID)
+	}
+	m.InServiceAt, m.HealthStatus, m.Sickness, m.CheckAt = r.tx.Now(), healthy, "", time.Time{}
+	r.arrive(m, stateInService)
+	r.succeeded(m.AvailabilityZone)
+	r.s.ec2.SetTargetLifecycleState(r.tx, m.ID, stateInService)
+	r.tx.Touch(Name, keyMember, m.ID)
+}
+
+// launchFailed ends a launch whose instance did not get as far as InService (AS-AC-13).
+func (r *roster) launchFailed(m Member, i ec2.Instance) {
+	reason := i.StateReason
+	switch reason.Code {
+	case "Client.UserInitiatedShutdown", "Client.InstanceInitiatedShutdown", "Client.InstanceTerminated":
+		r.died(m)
+		r.end(m.Activity, statusCancelled, endedWhilePending(reason.Code, reason.Message))
+	default:
+		text := reason.Message
+		if text == "" {
+			text = "Client.InternalError: Client error on launch"
+		}
+		r.holdBack(m.AvailabilityZone, reason.Code)
+		r.end(m.Activity, statusFailed, failureText(text))
+	}
+	if i.State != ec2.Terminated && i.State != ec2.ShuttingDown && i.ID != "" {
+		_ = r.s.ec2.Terminate(r.tx, []string{m.ID}, reasonTerminated) // it is there: it can only be on its way already
+	}
+	r.drop(m)
+}
+
+// advanceTerminating takes a member through draining, hooks and EC2's termination (AS-LC-03).
+func (r *roster) advanceTerminating(m Member) {
+	i, gone := r.instance(m.ID)
+	if gone {
+		r.end(m.Activity, statusSuccessful, "")
+		r.drop(m)
+		return
+	}
+	if m.Ending {
+		return
+	}
+	if i.State != ec2.ShuttingDown {
+		if !r.Force && r.draining(m.ID) {
+			r.update(m.Activity, func(a *Activity) {
+				if a.StatusCode != statusDraining {
+					a.StatusCode, a.Description = statusDraining, a.Description+drainingEnd
+				}
+			})
+			return
+		}
+		if r.held(&m, terminatingTransition) {
+			return
+		}
+	}
+	r.update(m.Activity, func(a *Activity) {
+		a.StatusCode, a.Progress = statusInProgress, 50
+		a.Description = strings.TrimSuffix(a.Description, drainingEnd)
+	})
+	m.Ending = true
+	r.put(m)
+	if err := r.s.ec2.Terminate(r.tx, []string{m.ID}, reasonTerminated); err != nil {
+		r.end(m.Activity, statusSuccessful, "") // EC2 does not know it any more
+		r.drop(m)
+	}
+}
+
+// reasonTerminated is the reason that EC2 is given for a termination.
+const reasonTerminated = "Client.UserInitiatedShutdown"

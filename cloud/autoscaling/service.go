@@ -17,6 +17,11 @@ import (
 	"time"
 
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/cloudwatch"
+	"github.com/billow-cloud/billow/cloud/ec2"
+	"github.com/billow-cloud/billow/cloud/elb"
+	"github.com/billow-cloud/billow/cloud/elbv2"
+	"github.com/billow-cloud/billow/cloud/sns"
 	"github.com/billow-cloud/billow/cloud/table"
 )
 
@@ -26,6 +31,11 @@ const Name = "autoscaling"
 // Service is EC2 Auto Scaling.
 type Service struct {
 	cloud.Base
+	ec2          *ec2.Service
+	cloudwatch   *cloudwatch.Service
+	sns          *sns.Service
+	targetGroups traffic
+	classic      traffic
 
 	groups         cloud.Rows[Group]
 	members        cloud.Rows[Member]
@@ -33,14 +43,16 @@ type Service struct {
 	configurations cloud.Rows[LaunchConfiguration]
 
 	membersOf   cloud.Index[Member]   // by group name
+	groupsUsing cloud.Index[Group]    // by launch configuration
 	activityIDs cloud.Index[Activity] // see activityValues
 
 	scaling scaling // policies, schedules, notifications, group metrics: scaling.go
 }
 
-// New makes an empty service.
-func New() *Service {
+// New makes the service above those that run instances, spread requests, raise alarms and send messages.
+func New(e *ec2.Service, v2 *elbv2.Service, classic *elb.Service, metrics *cloudwatch.Service, topics *sns.Service) *Service {
 	s := &Service{
+		ec2: e, cloudwatch: metrics, sns: topics, targetGroups: targetGroups{v2}, classic: classicBalancers{classic},
 		groups:         cloud.NewRows[Group](Name + ".groups"),
 		members:        cloud.NewRows[Member](Name + ".members"),
 		activities:     cloud.NewRows[Activity](Name + ".activities"),
@@ -48,9 +60,17 @@ func New() *Service {
 		scaling:        newScaling(),
 	}
 	s.membersOf = s.members.Index(func(_ string, m Member) []string { return []string{m.Group} })
+	s.groupsUsing = s.groups.Index(func(_ string, g Group) []string { return []string{g.LaunchConfigurationName} })
 	s.activityIDs = s.activities.Index(activityValues)
 	return s
 }
+
+// Kinds of key that are reconciled here. Keys settle in order: members come before groups, so that a group sees what
+// became of all of them once.
+const (
+	keyMember = "1 member" // by instance ID
+	keyGroup  = "2 group"  // by name
+)
 
 // Name implements cloud.Service.
 func (s *Service) Name() string { return Name }
@@ -67,15 +87,35 @@ func (s *Service) Operations() []cloud.Operation {
 
 // Notice implements cloud.Service.
 func (s *Service) Notice(tx *cloud.Tx, e cloud.Event) {
-	s.scalingNotice(tx, e)
+	switch e := e.(type) {
+	case ec2.InstanceStateChanged:
+		s.noticeMember(tx, e.ID)
+	case ec2.InstanceStatusChanged:
+		s.noticeMember(tx, e.ID)
+	case elbv2.TargetHealthChanged:
+		s.noticeMember(tx, e.InstanceID)
+	case elbv2.TargetDrained:
+		s.noticeMember(tx, e.InstanceID)
+	case elbv2.TargetGone:
+		s.noticeMember(tx, e.InstanceID)
+	case elb.InstanceHealthChanged:
+		s.noticeMember(tx, e.InstanceID)
+	case elb.InstanceDrained:
+		s.noticeMember(tx, e.InstanceID)
+	case elb.InstanceGone:
+		s.noticeMember(tx, e.InstanceID)
+	default:
+		s.scalingNotice(tx, e)
+	}
 }
 
-// Reconcile implements cloud.Service. The kinds "group" (by name) and "member" (by instance ID) are handled here, all
-// others in scalingReconcile.
+// Reconcile implements cloud.Service.
 func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
 	switch kind {
-	case "group":
-	case "member":
+	case keyMember:
+		s.reconcileMember(tx, id)
+	case keyGroup:
+		s.reconcileGroup(tx, id)
 	default:
 		s.scalingReconcile(tx, kind, id)
 	}
@@ -85,13 +125,13 @@ func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
 func (s *Service) Keys() iter.Seq[cloud.Key] {
 	return func(yield func(cloud.Key) bool) {
 		for k := range s.groups.Everywhere() {
-			k.Kind = "group"
+			k.Kind = keyGroup
 			if !yield(k) {
 				return
 			}
 		}
 		for k := range s.members.Everywhere() {
-			k.Kind = "member"
+			k.Kind = keyMember
 			if !yield(k) {
 				return
 			}
@@ -130,7 +170,7 @@ func (s *Service) setDesired(tx *cloud.Tx, g Group, desired int, why Cause) Grou
 		g.Cooldown = *why.Cooldown
 	}
 	s.groups.Put(tx, g.Name, g)
-	tx.Touch(Name, "group", g.Name)
+	tx.Touch(Name, keyGroup, g.Name)
 	return g
 }
 
