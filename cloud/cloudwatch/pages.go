@@ -57,14 +57,18 @@ func page(all []shapes.MetricDataResult, token string, limit int) (*shapes.GetMe
 		}
 	}
 	out := &shapes.GetMetricDataOutput{MetricDataResults: []shapes.MetricDataResult{}, Messages: []shapes.MessageData{}}
+	total := 0
+	for _, r := range all {
+		total += len(r.Values)
+	}
 	seen, room := 0, limit
 	for _, r := range all {
 		first := seen
 		seen += len(r.Values)
-		if seen < skip || seen == skip && skip > 0 {
+		if seen <= skip && first < skip {
 			continue // given before
 		}
-		if room == 0 && len(r.Values) > 0 {
+		if room == 0 && skip+limit < total {
 			break
 		}
 		from := max(0, skip-first)
@@ -75,10 +79,6 @@ func page(all []shapes.MetricDataResult, token string, limit int) (*shapes.GetMe
 		r.Timestamps, r.Values = r.Timestamps[from:from+n], r.Values[from:from+n]
 		room -= n
 		out.MetricDataResults = append(out.MetricDataResults, r)
-	}
-	total := 0
-	for _, r := range all {
-		total += len(r.Values)
 	}
 	if given := skip + limit - room; given < total {
 		out.NextToken = new(strconv.Itoa(given))

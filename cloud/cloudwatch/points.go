@@ -77,7 +77,7 @@ var tiers = [...]tier{
 // hour or two. A point with raw values counts as heavy points.
 const (
 	budget = 12_000_000
-	floor  = 240
+	floor  = 200
 	heavy  = 16
 )
 

@@ -1,0 +1,343 @@
+package cloudwatch
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	shapes "github.com/billow-cloud/billow/api/cloudwatch"
+	"github.com/billow-cloud/billow/cloud"
+)
+
+func TestPutMetricDataRefuses(t *testing.T) {
+	w := newWorld(t)
+	one := func(change func(*shapes.MetricDatum)) *shapes.PutMetricDataInput {
+		d := shapes.MetricDatum{MetricName: new("m"), Value: new(1.0)}
+		change(&d)
+		return &shapes.PutMetricDataInput{Namespace: new("My"), MetricData: []shapes.MetricDatum{{MetricName: new("first"), Value: new(1.0)}, d}}
+	}
+	for _, c := range []struct {
+		rule, code string
+		in         *shapes.PutMetricDataInput
+	}{
+		{"CW-PD-01", "InvalidParameterValue", &shapes.PutMetricDataInput{Namespace: new("AWS/EC2"), MetricData: []shapes.MetricDatum{{}}}},
+		{"CW-PD-01", "MissingParameter", &shapes.PutMetricDataInput{Namespace: new("My")}},
+		{"CW-PD-01", "ValidationError", &shapes.PutMetricDataInput{Namespace: new("My"), MetricData: make([]shapes.MetricDatum, 1001)}},
+		{"CW-PD-01", "InvalidParameterValue", one(func(d *shapes.MetricDatum) { d.Value, d.Values = nil, make([]float64, 151) })},
+		{"CW-PD-01", "InvalidParameterValue", one(func(d *shapes.MetricDatum) { d.Value, d.Values, d.Counts = nil, []float64{1, 2}, []float64{1} })},
+		{"CW-PD-02", "InvalidParameterValue", one(func(d *shapes.MetricDatum) { d.Timestamp = new(noon.Add(-15 * 24 * time.Hour)) })},
+		{"CW-PD-02", "InvalidParameterValue", one(func(d *shapes.MetricDatum) { d.Timestamp = new(noon.Add(3 * time.Hour)) })},
+		{"CW-PD-03", "InvalidParameterValue", one(func(d *shapes.MetricDatum) { d.Value = new(bound * 2) })},
+		{"CW-PD-03", "InvalidParameterValue", one(func(d *shapes.MetricDatum) { d.Value = new(bound - bound); *d.Value /= *d.Value })},
+		{"CW-PD-04", "InvalidParameterCombination", one(func(d *shapes.MetricDatum) { d.StatisticValues = &shapes.StatisticSet{} })},
+		{"CW-PD-04", "InvalidParameterCombination", one(func(d *shapes.MetricDatum) { d.Value = nil })},
+		{"CW-ST-02", "InvalidParameterValue", one(func(d *shapes.MetricDatum) { d.StorageResolution = new(int32(5)) })},
+		{"CW-ST-01", "InvalidParameterValue", one(func(d *shapes.MetricDatum) {
+			d.Dimensions = []shapes.Dimension{{Name: new("a"), Value: new("1")}, {Name: new("a"), Value: new("2")}}
+		})},
+	} {
+		_, err := w.try("PutMetricData", c.in)
+		wantError(t, err, c.code, "")
+	}
+	if got := dump(w.cloud); len(got) != 1 { // the generator's row
+		t.Errorf("something was kept: %v", got)
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	w := newWorld(t)
+	put := func(unit string, v float64, d ...Dimension) {
+		w.put(Datum{Namespace: "My", Metric: "m", Unit: unit, Dimensions: d, At: noon, Stat: Single(v)})
+	}
+	// CW-ST-01: the order of dimensions does not matter, other dimensions and units are other series.
+	put("", 1, Dimension{"a", "1"}, Dimension{"b", "2"})
+	put("", 2, Dimension{"b", "2"}, Dimension{"a", "1"})
+	put("Count", 10, Dimension{"a", "1"}, Dimension{"b", "2"})
+	put("", 100, Dimension{"a", "1"})
+	put("", 200, Dimension{"a=1", "2"})
+	put("", 300, Dimension{"a", "1=2"})
+	in := &shapes.GetMetricStatisticsInput{Namespace: new("My"), MetricName: new("m"), Period: new(int32(60)), Statistics: []string{"Sum"},
+		Dimensions: []shapes.Dimension{{Name: new("b"), Value: new("2")}, {Name: new("a"), Value: new("1")}}, StartTime: new(noon), EndTime: new(noon.Add(time.Minute))}
+	got := ""
+	for _, d := range call[shapes.GetMetricStatisticsOutput](w, "GetMetricStatistics", in).Datapoints {
+		got += fmt.Sprint(*d.Sum, *d.Unit, d.Timestamp.Format(" 15:04:05 "))
+	}
+	if got != "10 Count 12:00:00 3 None 12:00:00 " && got != "10Count 12:00:00 3None 12:00:00 " {
+		t.Errorf("CW-ST-01: %q", got)
+	}
+	list := call[shapes.ListMetricsOutput](w, "ListMetrics", &shapes.ListMetricsInput{Namespace: new("My")})
+	if len(list.Metrics) != 4 {
+		t.Errorf("CW-ST-01: %d metrics", len(list.Metrics))
+	}
+	list = call[shapes.ListMetricsOutput](w, "ListMetrics", &shapes.ListMetricsInput{Dimensions: []shapes.DimensionFilter{{Name: new("a"), Value: new("1")}}})
+	if len(list.Metrics) != 2 {
+		t.Errorf("filter: %d metrics", len(list.Metrics))
+	}
+	w.now = noon.Add(15 * 24 * time.Hour) // CW-ST-06
+	if list = call[shapes.ListMetricsOutput](w, "ListMetrics", &shapes.ListMetricsInput{}); len(list.Metrics) != 0 {
+		t.Errorf("CW-ST-06: %d metrics", len(list.Metrics))
+	}
+}
+
+func TestListMetricsPages(t *testing.T) {
+	w := newWorld(t)
+	var data []Datum
+	for i := range 1200 {
+		d := cpu(noon, 1)
+		d.Dimensions = []Dimension{{"InstanceId", fmt.Sprintf("i-%04d", i)}}
+		data = append(data, d)
+		d.Unit = "Count"
+		data = append(data, d)
+	}
+	w.put(data...)
+	seen := map[string]bool{}
+	in := &shapes.ListMetricsInput{}
+	for range 3 {
+		out := call[shapes.ListMetricsOutput](w, "ListMetrics", in)
+		for _, m := range out.Metrics {
+			seen[*m.Dimensions[0].Value] = true
+		}
+		in.NextToken = out.NextToken
+	}
+	if len(seen) != 1200 || in.NextToken != nil {
+		t.Errorf("%d seen, token %v", len(seen), in.NextToken)
+	}
+}
+
+func TestGetMetricStatisticsRefuses(t *testing.T) {
+	w := newWorld(t)
+	in := shapes.GetMetricStatisticsInput{Namespace: new("My"), MetricName: new("m"), Period: new(int32(60)), Statistics: []string{"Sum"},
+		StartTime: new(noon.Add(-25 * time.Hour)), EndTime: new(noon)}
+	_, err := w.try("GetMetricStatistics", &in)
+	wantError(t, err, "InvalidParameterCombination", "You have requested up to 1500 datapoints, which exceeds the limit of 1440. "+
+		"You may reduce the datapoints requested by increasing Period, or decreasing the time range.")
+	in.Period = new(int32(61))
+	_, err = w.try("GetMetricStatistics", &in)
+	wantError(t, err, "InvalidParameterValue", "")
+	in.Period, in.EndTime = new(int32(300)), in.StartTime
+	_, err = w.try("GetMetricStatistics", &in)
+	wantError(t, err, "InvalidParameterValue", "")
+}
+
+func TestGetMetricData(t *testing.T) {
+	w := newWorld(t)
+	for i := range 10 {
+		w.put(Datum{Namespace: "My", Metric: "m", At: noon.Add(time.Duration(i) * time.Minute), Stat: Single(float64(i))})
+	}
+	w.now = noon.Add(10 * time.Minute)
+	stat := &shapes.MetricStat{Metric: &shapes.Metric{Namespace: new("My"), MetricName: new("m")}, Period: new(int32(120)), Stat: new("Sum")}
+	in := &shapes.GetMetricDataInput{StartTime: new(noon), EndTime: new(noon.Add(10 * time.Minute)), MetricDataQueries: []shapes.MetricDataQuery{
+		{Id: new("e1"), Expression: new("m1 * 2"), Label: new("double")}, {Id: new("m1"), MetricStat: stat},
+		{Id: new("e2"), Expression: new("e1 + m1"), ReturnData: new(false)}, {Id: new("gone"), MetricStat: &shapes.MetricStat{
+			Metric: &shapes.Metric{Namespace: new("My"), MetricName: new("gone")}, Period: new(int32(60)), Stat: new("p99")}}}}
+	show := func(out *shapes.GetMetricDataOutput) string {
+		text := ""
+		for _, r := range out.MetricDataResults {
+			text += fmt.Sprint(*r.Id, " ", *r.Label, " ", r.Values, " ", *r.StatusCode)
+			if len(r.Timestamps) > 0 {
+				text += r.Timestamps[0].Format(" 15:04")
+			}
+			text += "; "
+		}
+		return text
+	}
+	want := "e1 double [34 26 18 10 2] Complete 12:08; m1 m [17 13 9 5 1] Complete 12:08; gone gone [] Complete; "
+	if got := show(call[shapes.GetMetricDataOutput](w, "GetMetricData", in)); got != want {
+		t.Errorf("CW-GM-01:\n%s, want\n%s", got, want)
+	}
+	in.ScanBy, in.MaxDatapoints = new("TimestampAscending"), new(int32(4))
+	got := ""
+	for range 5 {
+		out := call[shapes.GetMetricDataOutput](w, "GetMetricData", in)
+		got += show(out) + "| "
+		if in.NextToken = out.NextToken; in.NextToken == nil {
+			break
+		}
+	}
+	want = "e1 double [2 10 18 26] PartialData 12:00; | e1 double [34] Complete 12:08; m1 m [1 5 9] PartialData 12:00; | " +
+		"m1 m [13 17] Complete 12:06; gone gone [] Complete; | "
+	if got != want {
+		t.Errorf("pages:\n%s, want\n%s", got, want)
+	}
+	in.NextToken = nil
+	for text, want := range map[string]string{
+		"m1 +":       "Error in expression 'e1': unexpected end of the expression",
+		"m9":         "Error in expression 'e1': the Id m9 is not defined",
+		"e2":         "Error in expression 'e1': the expressions refer to each other in a circle",
+		"SUM(m1)":    "Error in expression 'e1': the result is a scalar and not a time series",
+		"SEARCH('')": "Error in expression 'e1': the function SEARCH is not supported",
+	} {
+		in.MetricDataQueries[0].Expression = &text
+		_, err := w.try("GetMetricData", in)
+		wantError(t, err, "ValidationError", want)
+	}
+}
+
+func TestPutMetricAlarmRefuses(t *testing.T) {
+	w := newWorld(t)
+	for message, change := range map[string]func(*shapes.PutMetricAlarmInput){
+		"DatapointsToAlarm must be less than or equal to EvaluationPeriods": func(in *shapes.PutMetricAlarmInput) { in.DatapointsToAlarm = new(int32(2)) },
+		"Statistic should not be set if list of Metrics is set.": func(in *shapes.PutMetricAlarmInput) {
+			in.MetricName, in.Namespace, in.Dimensions, in.Period = nil, nil, nil, nil
+			in.Metrics = []shapes.MetricDataQuery{{Id: new("e"), Expression: new("1")}}
+		},
+		"Invalid period: 45. Period must be 10, 20, 30 or a multiple of 60": func(in *shapes.PutMetricAlarmInput) { in.Period = new(int32(45)) },
+		"Metrics cannot be checked across more than a day (EvaluationPeriods * Period must be <= 86400).": func(in *shapes.PutMetricAlarmInput) {
+			in.EvaluationPeriods = new(int32(1441))
+		},
+		"Invalid arn syntax: nonsense": func(in *shapes.PutMetricAlarmInput) { in.AlarmActions = []string{"nonsense"} },
+		"Missing dimension InstanceId for action: arn:aws:automate:us-east-1:ec2:stop": func(in *shapes.PutMetricAlarmInput) {
+			in.AlarmActions, in.Dimensions = []string{"arn:aws:automate:us-east-1:ec2:stop"}, nil
+		},
+		"Invalid value for TreatMissingData: maybe. Valid values are breaching, notBreaching, ignore and missing.": func(in *shapes.PutMetricAlarmInput) {
+			in.TreatMissingData = new("maybe")
+		},
+		"Either Statistic or ExtendedStatistic must be specified": func(in *shapes.PutMetricAlarmInput) { in.Statistic = nil },
+	} {
+		_, err := w.try("PutMetricAlarm", cpuAlarm(change))
+		wantError(t, err, "ValidationError", message)
+	}
+	if got := dump(w.cloud); len(got) != 1 {
+		t.Errorf("something was kept: %v", got)
+	}
+	_, err := w.try("PutMetricAlarm", cpuAlarm(func(in *shapes.PutMetricAlarmInput) { in.ComparisonOperator = new("GreaterThanUpperThreshold") }))
+	wantError(t, err, "NotImplemented", "")
+}
+
+func names(out *shapes.DescribeAlarmsOutput) string {
+	var all []string
+	for _, a := range out.MetricAlarms {
+		all = append(all, *a.AlarmName)
+	}
+	return strings.Join(all, " ")
+}
+
+func TestDescribeAlarms(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"b2", "a1", "c1", "b1", "b3"} {
+		call[shapes.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shapes.PutMetricAlarmInput) {
+			in.AlarmName, in.OKActions = &name, []string{"arn:aws:sns:us-east-1:123456789012:" + name}
+		}))
+	}
+	call[shapes.SetAlarmStateOutput](w, "SetAlarmState", &shapes.SetAlarmStateInput{AlarmName: new("b2"), StateValue: new("OK"), StateReason: new("x")})
+	for want, in := range map[string]*shapes.DescribeAlarmsInput{
+		"a1 b1 b2 b3 c1": {},
+		"b1 b2 b3":       {AlarmNamePrefix: new("b")},
+		"a1 c1":          {AlarmNames: []string{"c1", "zz", "a1"}},
+		"b2":             {StateValue: new("OK")},
+		"b3":             {ActionPrefix: new("arn:aws:sns:us-east-1:123456789012:b3")},
+		"":               {AlarmTypes: []string{"CompositeAlarm"}},
+	} {
+		if got := names(call[shapes.DescribeAlarmsOutput](w, "DescribeAlarms", in)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	in, got := &shapes.DescribeAlarmsInput{AlarmNamePrefix: new("b"), MaxRecords: new(int32(2))}, ""
+	for range 3 {
+		out := call[shapes.DescribeAlarmsOutput](w, "DescribeAlarms", in)
+		got += names(out) + "|"
+		if in.NextToken = out.NextToken; in.NextToken == nil {
+			break
+		}
+	}
+	if got != "b1 b2|b3|" {
+		t.Errorf("pages %q", got)
+	}
+	forMetric := &shapes.DescribeAlarmsForMetricInput{Namespace: new("AWS/EC2"), MetricName: new("CPUUtilization"),
+		Dimensions: []shapes.Dimension{{Name: new("InstanceId"), Value: new("i-1")}}}
+	if n := len(call[shapes.DescribeAlarmsForMetricOutput](w, "DescribeAlarmsForMetric", forMetric).MetricAlarms); n != 5 {
+		t.Errorf("%d alarms for the metric", n)
+	}
+	forMetric.Statistic = new("Sum")
+	if n := len(call[shapes.DescribeAlarmsForMetricOutput](w, "DescribeAlarmsForMetric", forMetric).MetricAlarms); n != 0 {
+		t.Errorf("%d alarms with another statistic", n)
+	}
+}
+
+// TestSetAlarmState: the state holds until the next evaluation, and its actions run (CW-AL-12); not if they are disabled.
+func TestSetAlarmState(t *testing.T) {
+	w := newWorld(t)
+	w.now = noon.Add(30 * time.Second)
+	call[shapes.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shapes.PutMetricAlarmInput) {
+		in.AlarmActions = []string{"arn:aws:sns:us-east-1:123456789012:t"}
+	}))
+	set := &shapes.SetAlarmStateInput{AlarmName: new("high"), StateValue: new("ALARM"), StateReason: new("by hand")}
+	call[shapes.SetAlarmStateOutput](w, "SetAlarmState", set)
+	if a := w.alarm("high"); a.StateValue != StateAlarm || a.StateReason != "by hand" || len(w.actions) != 1 {
+		t.Errorf("CW-AL-12: %s, %d actions", a.StateValue, len(w.actions))
+	}
+	w.until(noon.Add(time.Minute))
+	if a := w.alarm("high"); a.StateValue != StateInsufficientData {
+		t.Errorf("CW-AL-12: %s after the evaluation", a.StateValue)
+	}
+	call[shapes.DisableAlarmActionsOutput](w, "DisableAlarmActions", &shapes.DisableAlarmActionsInput{AlarmNames: []string{"high", "none"}})
+	call[shapes.SetAlarmStateOutput](w, "SetAlarmState", set)
+	if len(w.actions) != 1 || len(w.changes) != 3 {
+		t.Errorf("disabled: %d actions, %d changes", len(w.actions), len(w.changes))
+	}
+	call[shapes.EnableAlarmActionsOutput](w, "EnableAlarmActions", &shapes.EnableAlarmActionsInput{AlarmNames: []string{"high"}})
+	out := call[shapes.DescribeAlarmHistoryOutput](w, "DescribeAlarmHistory", &shapes.DescribeAlarmHistoryInput{AlarmName: new("high"), ScanBy: new("TimestampAscending")})
+	got := ""
+	for _, h := range out.AlarmHistoryItems {
+		got += *h.HistorySummary + "; "
+	}
+	want := `Alarm "high" created; Alarm updated from INSUFFICIENT_DATA to ALARM; Successfully executed action arn:aws:sns:us-east-1:123456789012:t; ` +
+		`Alarm updated from ALARM to INSUFFICIENT_DATA; Alarm "high" updated; Alarm updated from INSUFFICIENT_DATA to ALARM; Alarm "high" updated; `
+	if got != want {
+		t.Errorf("history\n%s, want\n%s", got, want)
+	}
+	_, err := w.try("SetAlarmState", &shapes.SetAlarmStateInput{AlarmName: new("none"), StateValue: new("OK"), StateReason: new("x")})
+	wantError(t, err, "ResourceNotFound", "Unknown alarm none")
+}
+
+func TestDeleteAlarms(t *testing.T) {
+	w := newWorld(t)
+	call[shapes.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(nil))
+	_, err := w.try("DeleteAlarms", &shapes.DeleteAlarmsInput{AlarmNames: []string{"high", "none"}})
+	wantError(t, err, "ResourceNotFound", "")
+	w.alarm("high")
+	call[shapes.DeleteAlarmsOutput](w, "DeleteAlarms", &shapes.DeleteAlarmsInput{AlarmNames: []string{"high"}})
+	if wake := w.cloud.Wake(); !wake.IsZero() {
+		t.Errorf("wakes at %v", wake)
+	}
+}
+
+func TestTags(t *testing.T) {
+	w := newWorld(t)
+	call[shapes.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shapes.PutMetricAlarmInput) {
+		in.Tags = []shapes.Tag{{Key: new("b"), Value: new("1")}, {Key: new("a"), Value: new("2")}}
+	}))
+	arn := new("arn:aws:cloudwatch:us-east-1:123456789012:alarm:high")
+	call[shapes.TagResourceOutput](w, "TagResource", &shapes.TagResourceInput{ResourceARN: arn, Tags: []shapes.Tag{{Key: new("b"), Value: new("3")}}})
+	call[shapes.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(nil)) // tags stay
+	call[shapes.UntagResourceOutput](w, "UntagResource", &shapes.UntagResourceInput{ResourceARN: arn, TagKeys: []string{"a"}})
+	out := call[shapes.ListTagsForResourceOutput](w, "ListTagsForResource", &shapes.ListTagsForResourceInput{ResourceARN: arn})
+	if len(out.Tags) != 1 || *out.Tags[0].Key != "b" || *out.Tags[0].Value != "3" {
+		t.Errorf("%+v", out.Tags)
+	}
+	_, err := w.try("TagResource", &shapes.TagResourceInput{ResourceARN: new("arn:aws:cloudwatch:us-east-1:123456789012:alarm:no")})
+	wantError(t, err, "ResourceNotFoundException", "")
+}
+
+// TestScopes: metrics and alarms of a region do not know those of another.
+func TestScopes(t *testing.T) {
+	w := newWorld(t)
+	w.put(cpu(noon, 1))
+	other := cloud.Scope{Account: here.Account, Region: "eu-west-1"}
+	w.inside(func(tx *cloud.Tx) {
+		tx.In(other, func() {
+			if n := len(w.cw.windows(tx, metricKey("AWS/EC2", "CPUUtilization", nil), "", noon.Unix(), 60, 1, false)); n != 1 {
+				t.Error(n)
+			}
+			out, err := w.cw.ListMetrics(tx, &shapes.ListMetricsInput{})
+			if err != nil || len(out.Metrics) != 0 {
+				t.Errorf("%+v %v", out, err)
+			}
+		})
+	})
+}
+
+func describeOne(name string) *shapes.DescribeAlarmsInput {
+	return &shapes.DescribeAlarmsInput{AlarmNames: []string{name}}
+}
