@@ -359,3 +359,29 @@ func TestMathAlarm(t *testing.T) {
 	_, err := w.try("PutMetricAlarm", in)
 	wantError(t, err, "ValidationError", "Error in expression 'e1': it gives a scalar; an alarm needs one time series")
 }
+
+// TestMessage is what a topic gets (CW-AL-21).
+func TestMessage(t *testing.T) {
+	w := newWorld(t)
+	w.now = noon.Add(time.Second)
+	call[shapes.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shapes.PutMetricAlarmInput) {
+		in.AlarmActions = []string{"arn:aws:sns:us-east-1:123456789012:t"}
+	}))
+	w.put(cpu(noon.Add(-time.Minute), 99.5))
+	w.until(noon.Add(time.Minute))
+	subject, body := w.actions[0].Message()
+	if subject != `ALARM: "high" in US East (N. Virginia)` {
+		t.Error(subject)
+	}
+	want := `{"AlarmName":"high","AlarmDescription":null,"AWSAccountId":"123456789012","AlarmConfigurationUpdatedTimestamp":` +
+		`"2026-11-20T12:00:01.000+0000","NewStateValue":"ALARM","NewStateReason":"Threshold Crossed: 1 out of the last 1 datapoints [99.5 ` +
+		`(20/11/26 11:59:00)] was greater than the threshold (50.0) (minimum 1 datapoint for OK -\u003e ALARM transition).","StateChangeTime":` +
+		`"2026-11-20T12:01:00.000+0000","Region":"US East (N. Virginia)","AlarmArn":"arn:aws:cloudwatch:us-east-1:123456789012:alarm:high",` +
+		`"OldStateValue":"INSUFFICIENT_DATA","OKActions":[],"AlarmActions":["arn:aws:sns:us-east-1:123456789012:t"],"InsufficientDataActions":[],` +
+		`"Trigger":{"MetricName":"CPUUtilization","Namespace":"AWS/EC2","StatisticType":"Statistic","Statistic":"AVERAGE","Dimensions":` +
+		`[{"value":"i-1","name":"InstanceId"}],"Period":60,"EvaluationPeriods":1,"ComparisonOperator":"GreaterThanThreshold","Threshold":50,` +
+		`"TreatMissingData":"missing","EvaluateLowSampleCountPercentile":""}}`
+	if body != want {
+		t.Errorf("got\n%s, want\n%s", body, want)
+	}
+}
