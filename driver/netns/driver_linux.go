@@ -29,7 +29,7 @@ type Driver struct {
 	closing  chan struct{}
 	finished chan struct{} // the event loop has ended
 
-	mu     sync.Mutex // held while the keeper is started
+	mu     sync.Mutex    // held while the keeper is started
 	stream *net.UnixConn // of events; it holds the keeper
 	closed bool
 }
@@ -37,7 +37,7 @@ type Driver struct {
 var _ driver.Driver = (*Driver)(nil)
 
 // errClosed answers calls after Close.
-var errClosed = errors.New("the driver is closed")
+var errClosed = fmt.Errorf("the driver is closed: %w", os.ErrClosed)
 
 // New connects to the keeper of the directory, and starts one if there is none.
 func New(config Config) (*Driver, error) {

@@ -82,8 +82,7 @@ func start(rootless bool) (*keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	groups := "billow-" + k.directoryID()
-	k.cgroups = findCgroups(groups)
+	k.cgroups = findCgroups(GroupName("."))
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NOEXEC|unix.MS_NODEV, ""); err != nil {
 		return nil, fmt.Errorf("mounting /proc in a new PID namespace: %w (in a container, /proc must not be masked)", err)
 	}
@@ -134,12 +133,13 @@ func (k *keeper) takeLock() (err error) {
 	return fmt.Errorf("another keeper uses this directory and does not answer: %w", err)
 }
 
-// directoryID tells the data directories of one host apart.
-func (k *keeper) directoryID() string {
+// GroupName is the name of the control groups of a directory's instances; it
+// tells the clouds of one host apart.
+func GroupName(dir string) string {
 	var st unix.Stat_t
-	unix.Stat(".", &st)
+	unix.Stat(dir, &st)
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d", st.Dev, st.Ino))
-	return hex.EncodeToString(sum[:6])
+	return "billow-" + hex.EncodeToString(sum[:6])
 }
 
 func (k *keeper) run() {

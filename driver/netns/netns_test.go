@@ -1,0 +1,171 @@
+package netns
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/billow-cloud/billow/driver"
+	"github.com/billow-cloud/billow/driver/drivertest"
+	"github.com/billow-cloud/billow/driver/netns/keeper"
+)
+
+func kind(rootless bool) drivertest.Kind {
+	k := drivertest.Kind{
+		Name:    "netns",
+		New:     func(dir string) (driver.Driver, error) { return New(Config{Dir: dir, Rootless: rootless}) },
+		Program: "/usr/local/bin/billow", Secret: filepath.Join(os.TempDir(), "drivertest.secret"),
+		Images: true, Persistent: true, KillInstance: killInstance, Leaks: leaks,
+	}
+	if rootless {
+		k.Name = "netns-rootless"
+	}
+	return k
+}
+
+func TestMain(m *testing.M) { drivertest.Main(m, kind(false), kind(true)) }
+
+func TestRoot(t *testing.T) {
+	if !privileged() {
+		t.Skip("this mode needs root")
+	}
+	k := kind(false)
+	notes := notesOf(t, k)
+	k.LimitsCPU = !strings.Contains(notes, "type's CPU")
+	k.LimitsMemory = !strings.Contains(notes, "type's memory")
+	drivertest.Run(t, k)
+}
+
+// TestRootless runs the suite as an unprivileged user: as the one who runs the
+// test or, when that is root, as nobody, in a process of its own.
+func TestRootless(t *testing.T) {
+	if os.Geteuid() != 0 {
+		k := kind(true)
+		if d, err := k.New(t.TempDir()); err != nil {
+			t.Skip(err)
+		} else {
+			d.Close()
+		}
+		drivertest.Run(t, k)
+		return
+	}
+	const nobody = 65534
+	dir, err := os.MkdirTemp("", "rootless-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	program := filepath.Join(dir, "netns.test")
+	if err := copyProgram(program); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(dir, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "-test.run=^TestRootless$", "-test.timeout=120s", "-test.v="+strconv.FormatBool(testing.Verbose()))
+	cmd.Dir, cmd.Env = dir, []string{"TMPDIR=" + dir, "HOME=" + dir, "PATH=" + os.Getenv("PATH")}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	output, err := cmd.CombinedOutput()
+	t.Logf("as user %d:\n%s", nobody, output)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func copyProgram(to string) error {
+	own, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	in, err := os.Open(own)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY, 0o755)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	_, err = io.Copy(out, in)
+	return err
+}
+
+func notesOf(t *testing.T, k drivertest.Kind) string {
+	d, err := k.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	return strings.Join(d.Notes(), "\n")
+}
+
+// processes lists the processes that work in the directory: its keeper and, by
+// their parent, the inits of its instances.
+func processes(dir string) (keepers, inits []int) {
+	entries, _ := os.ReadDir("/proc")
+	parents := map[int]int{}
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		if args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); string(args) == "billow-keeper\x00"+dir+"\x00" {
+			keepers = append(keepers, pid)
+		}
+		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if f := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])); len(f) > 1 {
+			parents[pid], _ = strconv.Atoi(f[1])
+		}
+	}
+	for pid, parent := range parents {
+		for _, k := range keepers {
+			if parent == k {
+				inits = append(inits, pid)
+			}
+		}
+	}
+	return keepers, inits
+}
+
+func killInstance(t *testing.T, dir, id string) {
+	_, inits := processes(dir)
+	if len(inits) != 1 {
+		t.Fatalf("%d inits, want that of %s only", len(inits), id)
+	}
+	if err := syscall.Kill(inits[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// leaks looks for what could be left: processes, mounts, control groups, links,
+// files of instances.
+func leaks(dir string) (left []string) {
+	keepers, inits := processes(dir)
+	for _, pid := range append(keepers, inits...) {
+		left = append(left, "process "+strconv.Itoa(pid))
+	}
+	mounts, _ := os.ReadFile("/proc/self/mountinfo")
+	if strings.Contains(string(mounts), dir) {
+		left = append(left, "a mount")
+	}
+	links, _ := os.ReadFile("/proc/self/net/dev")
+	if strings.Contains(string(links), "vac1f050") {
+		left = append(left, "a link")
+	}
+	for _, pattern := range []string{"/sys/fs/cgroup/*/", "/sys/fs/cgroup/*/*/", "/sys/fs/cgroup/*/*/*/"} {
+		groups, _ := filepath.Glob(pattern + keeper.GroupName(dir))
+		left = append(left, groups...)
+	}
+	for _, of := range []string{"instances", "images", "layers"} {
+		files, _ := filepath.Glob(filepath.Join(dir, of, "*"))
+		left = append(left, files...)
+	}
+	return left
+}
