@@ -42,7 +42,7 @@ var etcNames = []string{
 var etcPrefixes = []string{"python3.", "java-", "php", "perl5", "ruby"}
 
 // makeBase builds base/ below the working directory.
-func makeBase(executable string) (*base, error) {
+func makeBase(executable string, rootless bool) (*base, error) {
 	if err := os.RemoveAll("base"); err != nil {
 		return nil, err
 	}
@@ -86,10 +86,20 @@ func makeBase(executable string) (*base, error) {
 	}
 	os.Symlink("/run", "base/root/var/run")
 	os.Symlink("/run/lock", "base/root/var/lock")
-	if !os.IsNotExist(os.Chown("base/root/home/ec2-user", firstUser, firstUser)) {
-		// Without root there is one user only, who then owns it.
-	}
+	os.Chown("base/root/home/ec2-user", firstUser, firstUser) // without root there is one user only, who owns it
 	mirrorVar()
+	if rootless {
+		for _, top := range b.tops {
+			mirrorDirectories(top, 2)
+		}
+		mirrorDirectories("usr/local", 4)
+		for _, pattern := range []string{"/usr/lib/python3*/*-packages", "/usr/lib/python3/dist-packages", "/usr/lib/*-linux-gnu/*"} {
+			found, _ := filepath.Glob(pattern)
+			for _, path := range found {
+				mirrorDirectories(path[1:], 0)
+			}
+		}
+	}
 	if err := makeEtc(); err != nil {
 		return nil, fmt.Errorf("making /etc of the built-in image: %w", err)
 	}
@@ -112,6 +122,22 @@ func mirrorVar() {
 			}
 			os.Chown("base/root/"+path, int(st.Uid), int(st.Gid))
 			os.Chmod("base/root/"+path, fs.FileMode(st.Mode&0o777))
+		}
+	}
+}
+
+// mirrorDirectories makes the upper levels of a top directory in base/. Without
+// root, the host's own directories have an owner that does not exist inside,
+// and nobody could make or remove a file there; in a merged directory, the
+// uppermost layer's owner counts.
+func mirrorDirectories(path string, depth int) {
+	if info, err := os.Lstat("/" + path); err != nil || !info.IsDir() || os.MkdirAll("base/"+path, 0o755) != nil || depth == 0 {
+		return
+	}
+	entries, _ := os.ReadDir("/" + path)
+	for _, entry := range entries {
+		if entry.IsDir() {
+			mirrorDirectories(path+"/"+entry.Name(), depth-1)
 		}
 	}
 }

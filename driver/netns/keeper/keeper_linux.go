@@ -94,7 +94,7 @@ func start(rootless bool) (*keeper, error) {
 			return nil, err
 		}
 	}
-	if k.base, err = makeBase(program); err != nil {
+	if k.base, err = makeBase(program, rootless); err != nil {
 		return nil, explain("making the built-in image", err)
 	}
 	if k.vpc, err = newVPC(); err != nil {
@@ -266,7 +266,7 @@ func (k *keeper) notes() []string {
 		"Instances reach each other and the cloud's own services, but not the internet.",
 	}
 	if k.rootless {
-		notes = append(notes, "Without root, an instance has one user only: programs that change to another user (su, sudo, some servers' workers) fail.")
+		notes = append(notes, "Without root, an instance has one user only: programs that change to another user (su, sudo, some servers' workers) fail, and the host's own files below /usr can be replaced but not changed in place.")
 	}
 	if len(k.filter) == 0 {
 		notes = append(notes, "There is no system call filter for this kind of processor.")

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -28,8 +29,8 @@ func (k *keeper) steps(i *instance) []string {
 	add("mount", "overlay", mnt, "overlay", "0", k.overlay(i, "root", "base/root"))
 	for _, top := range k.base.tops {
 		lower := "/" + top
-		if top == "usr" {
-			lower = "base/usr:/usr"
+		if _, err := os.Stat("base/" + top); err == nil {
+			lower = "base/" + top + ":" + lower
 		}
 		add("mount", "overlay", in(top), "overlay", num(unix.MS_NODEV), k.overlay(i, top, lower))
 	}
