@@ -35,6 +35,7 @@ type Service struct {
 	loadBalancers cloud.Rows[LoadBalancer] // by name
 	registrations cloud.Rows[Registration] // by registrationKey
 	instances     cloud.Index[Registration]
+	routes        elbv2.RouteCache
 }
 
 // New makes the service above elbv2 (for addresses and names), ec2 and cloudwatch.
@@ -139,6 +140,11 @@ func (s *Service) Notice(tx *cloud.Tx, e cloud.Event) {
 			s.judge(tx, b, key, r)
 		}
 	}
+}
+
+// arn names a load balancer in the whole cloud.
+func arn(scope cloud.Scope, name string) string {
+	return scope.ARN("elasticloadbalancing", "loadbalancer/"+name)
 }
 
 // nameOf is the load balancer that an ARN names, and sets the scope; empty if it is not one of this service.

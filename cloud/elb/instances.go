@@ -136,7 +136,9 @@ func (s *Service) write(tx *cloud.Tx, key string, was, r Registration) {
 	if r.leaves() || was.leaves() {
 		tx.Touch(Name, kindRegistration, key)
 	}
-	tx.Touch(Name, kindRoute, r.LoadBalancer)
+	if was.ID == "" || was.route() != r.route() {
+		s.reroute(tx, r)
+	}
 }
 
 // remove takes an instance out at once.
@@ -144,7 +146,7 @@ func (s *Service) remove(tx *cloud.Tx, key string, r Registration) {
 	s.registrations.Delete(tx, key)
 	tx.At(Name, kindRegistration, key, time.Time{})
 	tx.Emit(Name, InstanceGone{r.LoadBalancer, r.ID})
-	tx.Touch(Name, kindRoute, r.LoadBalancer)
+	s.reroute(tx, r)
 }
 
 // settle ends what is over and sets the timer for what is not.

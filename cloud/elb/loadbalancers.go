@@ -117,7 +117,7 @@ func (s *Service) CreateLoadBalancer(tx *cloud.Tx, in *api.CreateLoadBalancerInp
 	if n >= maxLoadBalancers {
 		return nil, fail("TooManyLoadBalancers", "The maximum number of load balancers, %d, has been reached", maxLoadBalancers)
 	}
-	b.ARN = tx.Scope.ARN("elasticloadbalancing", "loadbalancer/"+b.Name)
+	b.ARN = arn(tx.Scope, b.Name)
 	b.DNSName = s.v2.DNSName(tx, b.Name, b.Scheme == "internal")
 	if b.Address, err = s.v2.AllocateAddress(tx, b.ARN); err != nil {
 		return nil, err
@@ -138,6 +138,7 @@ func (s *Service) DeleteLoadBalancer(tx *cloud.Tx, in *api.DeleteLoadBalancerInp
 	}
 	s.loadBalancers.Delete(tx, b.Name)
 	s.v2.ReleaseAddress(tx, b.Address)
+	s.routes.Forget(tx, b.ARN)
 	tx.Touch(Name, kindRoute, b.Name)
 	tx.At(Name, kindMinute, b.Name, time.Time{})
 	return &api.DeleteLoadBalancerOutput{}, nil

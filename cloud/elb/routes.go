@@ -12,7 +12,7 @@ import (
 func (s *Service) wish(tx *cloud.Tx, name string) {
 	b, ok := s.loadBalancers.Get(tx, name)
 	if !ok {
-		tx.Wish(elbv2.Route{Scope: tx.Scope, ARN: tx.Scope.ARN("elasticloadbalancing", "loadbalancer/"+name)})
+		tx.Wish(elbv2.Route{Scope: tx.Scope, ARN: arn(tx.Scope, name)})
 		return
 	}
 	r := &elbv2.RouteLoadBalancer{
@@ -37,12 +37,30 @@ func (s *Service) wish(tx *cloud.Tx, name string) {
 			Interval: time.Duration(b.Check.Interval) * time.Second, Timeout: time.Duration(b.Check.Timeout) * time.Second,
 		},
 	}
-	for _, i := range s.registrations.Prefix(tx, name+"|") {
-		group.Targets = append(group.Targets, elbv2.RouteTarget{
-			ID: i.ID, Address: i.Host + ":" + strconv.Itoa(port), Zone: i.Zone,
-			State: i.state(), Streak: i.counts() && i.Count.Streak(),
-		})
-	}
+	group.Targets = s.routes.Targets(tx, b.ARN, func(yield func(elbv2.RouteTarget) bool) {
+		for _, i := range s.registrations.Prefix(tx, name+"|") {
+			if !yield(i.route()) {
+				return
+			}
+		}
+	}, func(id string) (elbv2.RouteTarget, bool) {
+		i, ok := s.registrations.Get(tx, registrationKey(name, id))
+		return i.route(), ok
+	})
 	r.TargetGroups = []elbv2.RouteTargetGroup{group}
 	tx.Wish(elbv2.Route{Scope: tx.Scope, ARN: b.ARN, LoadBalancer: r})
+}
+
+// route is the instance as a target. The port in its address is never used, since listeners and the health check have
+// theirs; it is always the same one, so that the target stays the same one when those are changed.
+func (r Registration) route() elbv2.RouteTarget {
+	return elbv2.RouteTarget{
+		ID: r.ID, Address: r.Host + ":1", Zone: r.Zone, State: r.state(), Streak: r.counts() && r.Count.Streak(),
+	}
+}
+
+// reroute has the Route made again after a registration has come, changed or gone.
+func (s *Service) reroute(tx *cloud.Tx, r Registration) {
+	s.routes.Changed(tx, arn(tx.Scope, r.LoadBalancer), r.ID)
+	tx.Touch(Name, kindRoute, r.LoadBalancer)
 }

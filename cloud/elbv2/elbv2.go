@@ -42,6 +42,7 @@ type Service struct {
 	listeners     cloud.Rows[Listener]     // by ARN
 	targets       cloud.Rows[Target]       // by targetKey
 	addresses     *table.Table[address]    // of all scopes; see addresses.go
+	routes        RouteCache
 
 	loadBalancerNames cloud.Index[LoadBalancer]
 	targetGroupNames  cloud.Index[TargetGroup]

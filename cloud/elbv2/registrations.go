@@ -97,9 +97,12 @@ func (s *Service) describedAddress(tx *cloud.Tx, g TargetGroup, t Target) (Targe
 	case !inside && t.AvailabilityZone != "all":
 		return t, invalid("The Availability Zone must be 'all' for the IP address '%s', which is outside the VPC '%s'", t.ID, g.VPC)
 	}
-	t.Host, t.Zone = t.ID, t.AvailabilityZone
+	t.Host = t.ID
+	if t.AvailabilityZone != "all" {
+		t.Zone = t.AvailabilityZone
+	}
 	for _, n := range s.ec2.DefaultSubnets(tx) {
-		if p, err := netip.ParsePrefix(n.CIDR); t.Zone == "" && n.VPCID == g.VPC && err == nil && p.Contains(a) {
+		if p, err := netip.ParsePrefix(n.CIDR); inside && t.AvailabilityZone == "" && n.VPCID == g.VPC && err == nil && p.Contains(a) {
 			t.Zone = n.Zone
 		}
 	}

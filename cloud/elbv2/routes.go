@@ -132,9 +132,16 @@ func (s *Service) routeGroup(tx *cloud.Tx, arn string) RouteTargetGroup {
 			Interval: time.Duration(g.Check.Interval) * time.Second, Timeout: time.Duration(g.Check.Timeout) * time.Second,
 		},
 	}
-	for _, t := range s.targets.Prefix(tx, arn+"|") {
-		r.Targets = append(r.Targets, t.route())
-	}
+	r.Targets = s.routes.Targets(tx, arn, func(yield func(RouteTarget) bool) {
+		for _, t := range s.targets.Prefix(tx, arn+"|") {
+			if !yield(t.route()) {
+				return
+			}
+		}
+	}, func(id string) (RouteTarget, bool) {
+		t, ok := s.targets.Get(tx, targetKey(arn, id))
+		return t.route(), ok
+	})
 	return r
 }
 

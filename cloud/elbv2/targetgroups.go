@@ -259,7 +259,7 @@ func (s *Service) ModifyTargetGroup(tx *cloud.Tx, in *api.ModifyTargetGroupInput
 		return nil, err
 	}
 	s.targetGroups.Put(tx, g.ARN, g)
-	s.reroute(tx, g.ARN)
+	s.rerouteGroup(tx, g.ARN)
 	return &api.ModifyTargetGroupOutput{TargetGroups: []api.TargetGroup{s.describeTargetGroup(tx, g)}}, nil
 }
 
@@ -276,6 +276,7 @@ func (s *Service) DeleteTargetGroup(tx *cloud.Tx, in *api.DeleteTargetGroupInput
 		s.remove(tx, key, t)
 	}
 	s.targetGroups.Delete(tx, arn)
+	s.routes.Forget(tx, arn)
 	return &api.DeleteTargetGroupOutput{}, nil
 }
 
@@ -314,6 +315,6 @@ func (s *Service) ModifyTargetGroupAttributes(tx *cloud.Tx, in *api.ModifyTarget
 		return nil, fail("InvalidConfigurationRequest", "Anomaly mitigation can be used with the algorithm 'weighted_random' only")
 	}
 	s.targetGroups.Put(tx, g.ARN, g)
-	s.reroute(tx, g.ARN)
+	s.rerouteGroup(tx, g.ARN)
 	return &api.ModifyTargetGroupAttributesOutput{Attributes: g.describeAttributes()}, nil
 }

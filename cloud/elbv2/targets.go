@@ -21,7 +21,7 @@ type Target struct {
 	ID               string // an instance ID or an address
 	Port             int32
 	AvailabilityZone string    `json:",omitempty"` // as it was given, "all" is possible
-	Zone             string    // where it is; empty if that is not known
+	Zone             string    // where it is; empty if that is not known or not in the VPC
 	Host             string    // its address; the last one known, for an instance that has none any more
 	Unused           string    `json:",omitempty"` // why it is not in service: one of the unused constants
 	Since            time.Time // checks before do not count
@@ -119,7 +119,7 @@ func (s *Service) usage(tx *cloud.Tx, group string) usage {
 
 // serves tells whether the load balancer may send requests into a zone.
 func (u usage) serves(zone string) bool {
-	return zone == "" || zone == "all" || slices.ContainsFunc(u.loadBalancer.Zones, func(z Zone) bool { return z.Name == zone })
+	return zone == "" || slices.ContainsFunc(u.loadBalancer.Zones, func(z Zone) bool { return z.Name == zone })
 }
 
 // judge decides anew whether a target is in service, after something outside it has changed, and writes its row.
@@ -193,7 +193,9 @@ func (s *Service) write(tx *cloud.Tx, key string, was, t Target) {
 	if t.leaves() || was.leaves() {
 		tx.Touch(Name, kindTarget, key)
 	}
-	s.reroute(tx, t.TargetGroup)
+	if was.ID == "" || was.route() != t.route() {
+		s.reroute(tx, t)
+	}
 }
 
 // remove takes a target out at once.
@@ -201,11 +203,17 @@ func (s *Service) remove(tx *cloud.Tx, key string, t Target) {
 	s.targets.Delete(tx, key)
 	tx.At(Name, kindTarget, key, time.Time{})
 	tx.Emit(Name, TargetGone{t.TargetGroup, t.instanceID(), t.name()})
-	s.reroute(tx, t.TargetGroup)
+	s.reroute(tx, t)
 }
 
-// reroute has the Route made again of the load balancer that uses a target group.
-func (s *Service) reroute(tx *cloud.Tx, group string) {
+// reroute has the Route made again after a target has come, changed or gone.
+func (s *Service) reroute(tx *cloud.Tx, t Target) {
+	s.routes.Changed(tx, t.TargetGroup, t.name())
+	s.rerouteGroup(tx, t.TargetGroup)
+}
+
+// rerouteGroup has the Route made again of the load balancer that uses a target group.
+func (s *Service) rerouteGroup(tx *cloud.Tx, group string) {
 	if u := s.usage(tx, group); u.used {
 		tx.Touch(Name, kindRoute, u.loadBalancer.ARN)
 	}
