@@ -17,10 +17,9 @@ func (s *Service) called(tx *cloud.Tx, a cloudwatch.AlarmAction) {
 	for key, p := range s.scaling.policyARNs.Each(tx, a.ActionARN) {
 		st, _ := s.scaling.standings.Get(tx, key)
 		st.Due, st.At = true, tx.Now()
-		st.Alarm, st.State = a.Alarm.AlarmName, a.New
+		st.Alarm, st.Old, st.New = a.Alarm.AlarmName, a.Old, a.New
 		st.Value, st.HasValue = a.Value, a.HasValue
 		st.Threshold, st.Below = a.Alarm.Threshold, watchesBelow(a.Alarm)
-		st.Invoking = invokingAlarms(tx.Scope, a)
 		s.scaling.standings.Put(tx, key, st)
 		tx.Touch(Name, keyDecision, p.Group)
 	}
@@ -62,11 +61,14 @@ func (s *Service) decide(tx *cloud.Tx, group string) {
 	b.record(d)
 	if d.Desired != g.DesiredCapacity {
 		w, st := b.signals[d.Winner].Policy, b.standings[d.Winner]
-		s.setDesired(tx, g, d.Desired, Cause{
-			Text:           "a monitor alarm " + st.Alarm + " in state " + st.State + " triggered policy " + w.Name, // AS-AC-09
-			InvokingAlarms: st.Invoking,
-			Cooldown:       w.Cooldown,
-		})
+		why := Cause{
+			Text:     "a monitor alarm " + st.Alarm + " in state " + st.New + " triggered policy " + w.Name, // AS-AC-09
+			Cooldown: w.Cooldown,
+		}
+		if a, ok := s.cloudwatch.Alarm(tx, st.Alarm); ok {
+			why.InvokingAlarms = invokingAlarms(tx.Scope, a, st.Old, st.New)
+		}
+		s.setDesired(tx, g, d.Desired, why)
 	}
 }
 

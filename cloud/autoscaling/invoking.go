@@ -38,11 +38,10 @@ type invokingTrigger struct {
 }
 
 // invokingAlarms is the JSON array of one alarm for an activity's Details.
-func invokingAlarms(scope cloud.Scope, a cloudwatch.AlarmAction) string {
-	x := a.Alarm
+func invokingAlarms(scope cloud.Scope, x cloudwatch.Alarm, from, to string) string {
 	out := invokingAlarm{
 		AlarmArn: x.AlarmArn, AlarmName: x.AlarmName, AWSAccountId: scope.Account, Region: regionName(scope.Region),
-		OldStateValue: a.Old, NewStateValue: a.New,
+		OldStateValue: from, NewStateValue: to,
 		AlarmConfigurationUpdatedTimestamp: x.AlarmConfigurationUpdatedTimestamp.UnixMilli(),
 		StateChangeTime:                    x.StateTransitionedTimestamp.UnixMilli(),
 		Trigger: invokingTrigger{

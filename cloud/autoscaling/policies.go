@@ -44,12 +44,11 @@ type Standing struct {
 	Due       bool `json:",omitempty"` // called in this step and not yet decided
 	At        time.Time
 	Alarm     string `json:",omitempty"`
-	State     string `json:",omitempty"` // of the alarm
+	Old, New  string `json:",omitempty"` // states of the alarm
 	Value     float64
 	HasValue  bool
 	Threshold float64
 	Below     bool
-	Invoking  string `json:",omitempty"` // JSON of the alarm for the activities' Details (AS-NT-05)
 
 	Decided time.Time
 	Desired int
@@ -207,7 +206,7 @@ func (s *Service) DescribePolicies(tx *cloud.Tx, in *shape.DescribePoliciesInput
 		rows = s.scaling.policies.Prefix(tx, policyKey(group, ""))
 	}
 	page, next, err := page(where(rows, func(p Policy) bool {
-		return named(in.PolicyNames, p) && anyOf(in.PolicyTypes, p.Type)
+		return isAsked(in.PolicyNames, p) && anyOf(in.PolicyTypes, p.Type)
 	}), in.NextToken, in.MaxRecords, 50, 100)
 	if err != nil {
 		return nil, err
@@ -219,7 +218,7 @@ func (s *Service) DescribePolicies(tx *cloud.Tx, in *shape.DescribePoliciesInput
 	return out, nil
 }
 
-func named(names []string, p Policy) bool {
+func isAsked(names []string, p Policy) bool {
 	return anyOf(names, p.Name) || len(names) > 0 && anyOf(names, p.ARN)
 }
 

@@ -189,14 +189,14 @@ func (s *Service) runSchedule(tx *cloud.Tx, key string) {
 }
 
 // apply gives a group the sizes of an action; what it does not name stays (AS-SC-06). A desired capacity outside the
-// bounds makes a failed activity; one that is not named follows the bounds.
+// bounds makes a failed activity; one that is not desiredGiven follows the bounds.
 func (s *Service) apply(tx *cloud.Tx, g Group, a ScheduledAction) {
 	lo, hi, desired := orElse(a.Min, g.MinSize), orElse(a.Max, g.MaxSize), orElse(a.Desired, g.DesiredCapacity)
-	var named *int32
+	var desiredGiven *int32
 	if a.Desired != nil {
-		named = new(int32(desired))
+		desiredGiven = new(int32(desired))
 	}
-	if err := checkBounds(lo, hi, named); err != nil {
+	if err := checkBounds(lo, hi, desiredGiven); err != nil {
 		s.failSchedule(tx, g, a, failedSchedule(nil, err))
 		return
 	}
