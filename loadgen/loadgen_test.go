@@ -120,7 +120,7 @@ func TestLatencyFromIntendedTime(t *testing.T) {
 		if s.Latency.P50 > time.Millisecond || s.Latency.P90 < 900*time.Millisecond || s.Latency.P99 < 1800*time.Millisecond || s.Latency.Max < 1990*time.Millisecond {
 			t.Errorf("%+v", s.Latency)
 		}
-		if len(seconds) < 10 || seconds[1].InFlight < 95 || seconds[1].Sent != 100 || seconds[1].Answered > 1 || seconds[3].InFlight > 1 {
+		if len(seconds) < 10 || seconds[1].InFlight < 95 || seconds[1].Sent < 99 || seconds[1].Answered > 2 || seconds[3].InFlight > 1 {
 			t.Errorf("%+v", seconds)
 		}
 		var sent, answered int64
