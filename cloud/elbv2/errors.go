@@ -1,6 +1,7 @@
 package elbv2
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/billow-cloud/billow/api"
@@ -73,15 +74,18 @@ func CheckName(noun, name string) error {
 	return nil
 }
 
-// page cuts a listing: rows come in order of key; it returns those after marker, at most size, and the next marker.
+// page cuts a listing in order of key: it returns the rows after marker, at most size, and the next marker.
 func page[R any](rows []R, key func(R) string, marker *string, size *int32) ([]R, *string) {
-	if m := val(marker); m != "" {
-		for len(rows) > 0 && key(rows[0]) <= m {
-			rows = rows[1:]
-		}
+	n := int(or(size, 400))
+	if val(marker) == "" && len(rows) <= n {
+		return rows, nil
 	}
-	if n := int(or(size, 400)); n < len(rows) {
-		return rows[:n], new(key(rows[n-1]))
+	slices.SortFunc(rows, func(a, b R) int { return strings.Compare(key(a), key(b)) })
+	for len(rows) > 0 && key(rows[0]) <= val(marker) {
+		rows = rows[1:]
 	}
-	return rows, nil
+	if len(rows) <= n {
+		return rows, nil
+	}
+	return rows[:n], new(key(rows[n-1]))
 }

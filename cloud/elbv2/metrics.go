@@ -69,6 +69,7 @@ func dimensionOf(arn string) string { return strings.TrimPrefix(resource(arn), "
 // count publishes traffic.
 func (s *Service) count(tx *cloud.Tx, f Traffic) {
 	at := f.LastMoment()
+	group, among := "", 1.0 // a group's rows, one per zone, come together
 	for _, c := range f.Counters {
 		tx.Scope = ScopeOf(c.LoadBalancer)
 		if !s.loadBalancers.Has(tx, c.LoadBalancer) {
@@ -76,7 +77,10 @@ func (s *Service) count(tx *cloud.Tx, f Traffic) {
 		}
 		p := &Publication{Namespace: namespace, At: at}
 		if c.TargetGroup != "" {
-			s.addTargetGroup(tx, p, c)
+			if c.TargetGroup != group {
+				group, among = c.TargetGroup, s.hosts(tx, c.TargetGroup).takers()
+			}
+			addTargetGroup(p, c, among)
 		} else {
 			addLoadBalancer(p, c)
 		}
@@ -103,8 +107,8 @@ func addLoadBalancer(p *Publication, c Counters) {
 	p.Add("HTTPCode_ELB_504_Count", unitCount, Counted(c.ELB504), lb)
 }
 
-// addTargetGroup adds what went to targets of one group in one zone.
-func (s *Service) addTargetGroup(tx *cloud.Tx, p *Publication, c Counters) {
+// addTargetGroup adds what went to targets of one group in one zone; among is how many targets share it.
+func addTargetGroup(p *Publication, c Counters, among float64) {
 	lb, group := dimensionOf(c.LoadBalancer), dimensionOf(c.TargetGroup)
 	under := [][]cloudwatch.Dimension{dim("LoadBalancer", lb), dim("TargetGroup", group, "LoadBalancer", lb)}
 	if c.Zone != "" {
@@ -119,8 +123,7 @@ func (s *Service) addTargetGroup(tx *cloud.Tx, p *Publication, c Counters) {
 	p.Add("TargetConnectionErrorCount", unitCount, Counted(c.TargetConnectionErrorCount), under...)
 	p.Add("TargetResponseTime", unitSeconds, cloudwatch.Stat(c.TargetResponseTime), under...)
 	if c.RequestCount > 0 {
-		n := s.hosts(tx, c.TargetGroup).takers()
-		p.Add("RequestCountPerTarget", unitCount, cloudwatch.Single(float64(c.RequestCount)/n), perTarget(lb, group)...)
+		p.Add("RequestCountPerTarget", unitCount, cloudwatch.Single(float64(c.RequestCount)/among), perTarget(lb, group)...)
 	}
 }
 
@@ -132,7 +135,8 @@ func perTarget(lb, group string) [][]cloudwatch.Dimension {
 // hosts counts a target group's targets, those that drain or are unused left out, in all and per zone.
 type hosts struct {
 	healthy, unhealthy int
-	registered         int
+	served             int  // those, and those that are new
+	registered         bool // there is any target, in whatever state
 	zones              []zoneHosts
 }
 
@@ -146,16 +150,17 @@ func (h hosts) takers() float64 {
 	if h.healthy > 0 {
 		return float64(h.healthy)
 	}
-	return float64(max(h.registered, 1))
+	return float64(max(h.served, 1))
 }
 
 func (s *Service) hosts(tx *cloud.Tx, group string) hosts {
 	var h hosts
 	for _, t := range s.targets.Prefix(tx, group+"|") {
+		h.registered = true
 		if !t.counts() {
 			continue
 		}
-		h.registered++
+		h.served++
 		at := -1
 		for i := range h.zones {
 			if h.zones[i].zone == t.Zone {
@@ -191,10 +196,16 @@ func (s *Service) publishMinute(tx *cloud.Tx, arn string) {
 	for _, g := range s.groupsOf(tx, arn) {
 		h, group := s.hosts(tx, g), dimensionOf(g)
 		under := dim("TargetGroup", group, "LoadBalancer", lb)
+		p.Add("RequestCountPerTarget", unitCount, cloudwatch.Single(0), perTarget(lb, group)...)
+		if !h.registered {
+			continue
+		}
 		p.Add("HealthyHostCount", unitCount, cloudwatch.Single(float64(h.healthy)), under)
 		p.Add("UnHealthyHostCount", unitCount, cloudwatch.Single(float64(h.unhealthy)), under)
-		p.Add("RequestCountPerTarget", unitCount, cloudwatch.Single(0), perTarget(lb, group)...)
 		for _, z := range h.zones {
+			if z.zone == "" {
+				continue
+			}
 			under := dim("TargetGroup", group, "AvailabilityZone", z.zone, "LoadBalancer", lb)
 			p.Add("HealthyHostCount", unitCount, cloudwatch.Single(float64(z.healthy)), under)
 			p.Add("UnHealthyHostCount", unitCount, cloudwatch.Single(float64(z.unhealthy)), under)
