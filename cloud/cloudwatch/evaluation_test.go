@@ -378,7 +378,7 @@ func TestMessage(t *testing.T) {
 		`(20/11/26 11:59:00)] was greater than the threshold (50.0) (minimum 1 datapoint for OK -\u003e ALARM transition).","StateChangeTime":` +
 		`"2026-11-20T12:01:00.000+0000","Region":"US East (N. Virginia)","AlarmArn":"arn:aws:cloudwatch:us-east-1:123456789012:alarm:high",` +
 		`"OldStateValue":"INSUFFICIENT_DATA","OKActions":[],"AlarmActions":["arn:aws:sns:us-east-1:123456789012:t"],"InsufficientDataActions":[],` +
-		`"Trigger":{"MetricName":"CPUUtilization","Namespace":"AWS/EC2","StatisticType":"Statistic","Statistic":"AVERAGE","Dimensions":` +
+		`"Trigger":{"MetricName":"CPUUtilization","Namespace":"AWS/EC2","StatisticType":"Statistic","Statistic":"AVERAGE","Unit":null,"Dimensions":` +
 		`[{"value":"i-1","name":"InstanceId"}],"Period":60,"EvaluationPeriods":1,"ComparisonOperator":"GreaterThanThreshold","Threshold":50,` +
 		`"TreatMissingData":"missing","EvaluateLowSampleCountPercentile":""}}`
 	if body != want {

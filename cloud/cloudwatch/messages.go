@@ -50,12 +50,12 @@ type alarmMessage struct {
 }
 
 type trigger struct {
-	MetricName                       string  `json:",omitempty"`
-	Namespace                        string  `json:",omitempty"`
-	StatisticType                    string  `json:",omitempty"`
-	Statistic                        string  `json:",omitempty"`
-	ExtendedStatistic                string  `json:",omitempty"`
-	Unit                             *string `json:",omitempty"`
+	MetricName                       string `json:",omitempty"`
+	Namespace                        string `json:",omitempty"`
+	StatisticType                    string `json:",omitempty"`
+	Statistic                        string `json:",omitempty"`
+	ExtendedStatistic                string `json:",omitempty"`
+	Unit                             *string
 	Dimensions                       []triggerDimension
 	Metrics                          []triggerMetric `json:",omitempty"`
 	Period                           int32           `json:",omitempty"`

@@ -1,0 +1,134 @@
+package sns
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/billow-cloud/billow/api"
+	shapes "github.com/billow-cloud/billow/api/sns"
+	"github.com/billow-cloud/billow/cloud"
+)
+
+// maxMessage is how many bytes a message may have.
+const maxMessage = 256 * 1024
+
+// Publish sends a message to all who have subscribed to a topic.
+func (s *Service) Publish(tx *cloud.Tx, topicARN, subject, message string) error {
+	t, err := s.topic(tx, topicARN)
+	if err != nil {
+		return err
+	}
+	s.publish(tx, t, Message{Subject: subject, Text: message}, nil)
+	return nil
+}
+
+// publish gives a message to every confirmed subscription; byProtocol has other texts for some protocols.
+func (s *Service) publish(tx *cloud.Tx, t Topic, m Message, byProtocol map[string]string) string {
+	m.Type, m.ID, m.At = typeNotification, tx.UUID(), tx.Now().Truncate(time.Millisecond)
+	for id, sub := range s.subscriptions.Prefix(tx, t.Name+":") {
+		if sub.Pending || !sub.http() || !passes(get(sub.Attributes, "FilterPolicy"), m.Attributes) {
+			continue
+		}
+		mine := m
+		if text, ok := byProtocol[sub.Protocol]; ok {
+			mine.Text = text
+		}
+		s.deliver(tx, id, mine)
+	}
+	return m.ID
+}
+
+// PublishMessage is the operation Publish.
+func (s *Service) PublishMessage(tx *cloud.Tx, in *shapes.PublishInput) (*shapes.PublishOutput, error) {
+	if in.PhoneNumber != nil {
+		return nil, notImplemented("Publish to a PhoneNumber is not implemented.")
+	}
+	if (in.TopicArn == nil) == (in.TargetArn == nil) {
+		return nil, badParameter("TopicArn or TargetArn Reason: no value for required parameter")
+	}
+	arn := api.Value(in.TopicArn)
+	if in.TopicArn == nil {
+		arn = *in.TargetArn
+	}
+	t, err := s.topic(tx, arn)
+	if err != nil {
+		return nil, err
+	}
+	text, subject := api.Value(in.Message), api.Value(in.Subject)
+	if in.Subject != nil && (subject == "" || utf8.RuneCountInString(subject) > 100 || strings.ContainsFunc(subject, func(r rune) bool { return r < ' ' || r == 0x7f })) {
+		return nil, badParameter("Subject")
+	}
+	attributes, size, err := attributesOf(in.MessageAttributes)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case text == "":
+		return nil, badParameter("Empty message")
+	case len(text)+size > maxMessage:
+		return nil, badParameter("Message too long")
+	}
+	var byProtocol map[string]string
+	switch api.Value(in.MessageStructure) {
+	case "":
+	case "json":
+		if byProtocol, err = structured(text); err != nil {
+			return nil, err
+		}
+		text = byProtocol["default"]
+	default:
+		return nil, badParameter("MessageStructure")
+	}
+	id := s.publish(tx, t, Message{Subject: subject, Text: text, Attributes: attributes}, byProtocol)
+	return &shapes.PublishOutput{MessageId: &id}, nil
+}
+
+// structured takes a message with a text per protocol.
+func structured(text string) (map[string]string, error) {
+	var parts map[string]any
+	if err := json.Unmarshal([]byte(text), &parts); err != nil {
+		return nil, badParameter("Message Structure - JSON message body failed to parse")
+	}
+	out := map[string]string{}
+	for _, protocol := range slices.Sorted(maps.Keys(parts)) {
+		if part, ok := parts[protocol].(string); ok {
+			out[protocol] = part
+		}
+	}
+	if _, ok := out["default"]; !ok {
+		return nil, badParameter("Message Structure - No default entry in JSON message body")
+	}
+	return out, nil
+}
+
+// attributesOf takes a message's attributes in order of name, and their size in bytes.
+func attributesOf(in map[string]shapes.MessageAttributeValue) (out []MessageAttribute, size int, err error) {
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		v := in[name]
+		a := MessageAttribute{Name: name, Type: api.Value(v.DataType), Value: api.Value(v.StringValue)}
+		kind, _, _ := strings.Cut(a.Type, ".")
+		switch kind {
+		case "Binary":
+			a.Value = base64.StdEncoding.EncodeToString(v.BinaryValue)
+		case "Number":
+			var n json.Number
+			if json.Unmarshal([]byte(a.Value), &n) != nil || n == "" {
+				return nil, 0, api.Errorf("ParameterValueInvalid", "Could not cast message attribute '%s' value to number.", name)
+			}
+		case "String":
+		default:
+			return nil, 0, api.Errorf("ParameterValueInvalid", "The message attribute '%s' has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and String.", name)
+		}
+		if a.Value == "" {
+			return nil, 0, api.Errorf("ParameterValueInvalid", "The message attribute '%s' must contain non-empty message attribute value for message attribute type '%s'.", name, a.Type)
+		}
+		size += len(name) + len(a.Type) + len(a.Value)
+		out = append(out, a)
+	}
+	return out, size, nil
+}
