@@ -84,7 +84,8 @@ type Driver interface {
 	// is killed. A program that cannot be run is an error, code 127 or 126.
 	Exec(ctx context.Context, id string, req ExecRequest) (exitCode int, err error)
 
-	// Network is the cloud's private network as the daemon sees it.
+	// Network is the cloud's private network as the daemon sees it; nil when
+	// the driver has none.
 	Network() Network
 
 	// Events tells early what the next Inventory would tell anyway. A slow
