@@ -153,6 +153,7 @@ func (d *Driver) follow(reader *json.Decoder) {
 			reader = json.NewDecoder(eofReader{})
 			continue
 		}
+		d.network.renew()
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		all, err := d.Inventory(ctx)
 		cancel()
@@ -187,7 +188,7 @@ func (d *Driver) Close() error {
 	d.stream.Close()
 	d.mu.Unlock()
 	<-d.finished
-	d.network.close()
+	d.network.forget()
 	return d.dir.Close()
 }
 

@@ -1,8 +1,10 @@
 package netns
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/billow-cloud/billow/driver"
 	"github.com/billow-cloud/billow/driver/drivertest"
@@ -75,6 +78,74 @@ func TestRootless(t *testing.T) {
 	t.Logf("as user %d:\n%s", nobody, output)
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestKeeperDies kills the keeper with kill -9 under a living driver: its
+// instances are stopped as by a crash of the host, and everything goes on.
+func TestKeeperDies(t *testing.T) {
+	dir, err := os.MkdirTemp("", "keeper-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	d, err := New(Config{Dir: dir})
+	if err != nil {
+		t.Skip(err)
+	}
+	defer d.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	defer d.Reset(ctx)
+	listener, err := d.Network().Listen("tcp", "169.254.169.254:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprintln(conn, "metadata")
+			conn.Close()
+		}
+	}()
+	spec := driver.Spec{ID: "i-1", PrivateIP: netip.MustParseAddr("172.31.5.10"), Subnet: netip.MustParsePrefix("172.31.0.0/20")}
+	if err := d.Launch(ctx, spec); err != nil {
+		t.Fatal(err)
+	}
+	keepers, inits := processes(dir)
+	if len(keepers) != 1 || len(inits) != 1 {
+		t.Fatalf("%d keepers, %d inits", len(keepers), len(inits))
+	}
+	syscall.Kill(keepers[0], syscall.SIGKILL)
+	for e := range d.Events() {
+		if e.Kind == driver.Exited {
+			if e.ID != "i-1" || e.Reason != driver.ReasonHost {
+				t.Errorf("unexpected %+v", e)
+			}
+			break
+		}
+	}
+	if err := syscall.Kill(inits[0], 0); err != syscall.ESRCH {
+		t.Errorf("an instance outlived its keeper: %v", err)
+	}
+	if err := d.Start(ctx, spec); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	code, err := d.Exec(ctx, "i-1", driver.ExecRequest{Args: []string{"/usr/local/bin/billow", "helper", "fetch", "169.254.169.254:80"}, Stdout: &out, Stderr: &out})
+	if err != nil || code != 0 || out.String() != "metadata\n" {
+		t.Errorf("the listener was not made again: code %d, %v, %q", code, err, out.String())
+	}
+	d.Reset(ctx)
+	d.Close()
+	for end := time.Now().Add(5 * time.Second); len(leaks(dir)) > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("left behind: %v", leaks(dir))
+		}
 	}
 }
 

@@ -25,7 +25,8 @@ type network struct {
 	d *Driver
 
 	mu      sync.Mutex
-	sockets []int // TCP, not used yet
+	sockets []int             // TCP, not used yet
+	held    map[holder]string // open listeners; what they are for messages
 }
 
 var _ driver.Network = (*network)(nil)
@@ -33,11 +34,7 @@ var _ driver.Network = (*network)(nil)
 // batch is how many sockets are fetched at a time.
 const batch = 32
 
-func newNetwork(d *Driver) *network { return &network{d: d} }
-
-func (n *network) close() {
-	n.forget()
-}
+func newNetwork(d *Driver) *network { return &network{d: d, held: map[holder]string{}} }
 
 // forget drops the stock: those of a keeper that died lead nowhere.
 func (n *network) forget() {
@@ -104,28 +101,6 @@ func connect(ctx context.Context, file *os.File, fd int, to unix.Sockaddr) error
 		return err
 	}
 	return os.NewSyscallError("connect", status)
-}
-
-// Listen implements driver.Network.
-func (n *network) Listen(kind, address string) (net.Listener, error) {
-	file, err := n.bind(kind, address)
-	if err == nil {
-		defer file.Close()
-		if err = unix.Listen(int(file.Fd()), 4096); err == nil {
-			return net.FileListener(file)
-		}
-	}
-	return nil, &net.OpError{Op: "listen", Net: kind, Err: err}
-}
-
-// ListenPacket implements driver.Network.
-func (n *network) ListenPacket(kind, address string) (net.PacketConn, error) {
-	file, err := n.bind(kind, address)
-	if err != nil {
-		return nil, &net.OpError{Op: "listen", Net: kind, Err: err}
-	}
-	defer file.Close()
-	return net.FilePacketConn(file)
 }
 
 // bind makes a socket with an address, which becomes the cloud's own.

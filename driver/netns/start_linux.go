@@ -75,6 +75,9 @@ func startKeeper(dir *os.File, rootless bool) error {
 	process.Kill()
 	process.Wait()
 	switch {
+	case rootless && strings.Contains(string(text), unix.EPERM.Error()) || rootless && strings.Contains(string(text), unix.EACCES.Error()):
+		// AppArmor lets the namespace be made and then nothing be done in it.
+		return fmt.Errorf("%w (%s)", refused(unix.EPERM, true), text)
 	case len(text) > 0:
 		return fmt.Errorf("The keeper of the instances could not start: %s.", strings.TrimSuffix(string(text), "."))
 	case err != nil:

@@ -94,6 +94,9 @@ func start(rootless bool) (*keeper, error) {
 			return nil, err
 		}
 	}
+	if err := k.probeOverlay(); err != nil {
+		return nil, err
+	}
 	if k.base, err = makeBase(program, rootless); err != nil {
 		return nil, explain("making the built-in image", err)
 	}
@@ -115,6 +118,24 @@ func start(rootless bool) (*keeper, error) {
 		return nil, err
 	}
 	return k, os.Chmod(SocketName, 0o600)
+}
+
+// probeOverlay finds out now what would otherwise fail every launch.
+func (k *keeper) probeOverlay() error {
+	defer os.RemoveAll("probe")
+	for _, dir := range []string{"probe/lower", "probe/upper", "probe/work", "probe/mnt"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return explain("trying an overlay", err)
+		}
+	}
+	options := "lowerdir=probe/lower,upperdir=probe/upper,workdir=probe/work,volatile"
+	if k.rootless {
+		options += ",userxattr"
+	}
+	if err := unix.Mount("overlay", "probe/mnt", "overlay", 0, options); err != nil {
+		return fmt.Errorf("an overlay cannot be mounted in the data directory: %w (it takes Linux 5.11 and a local file system such as ext4, xfs, btrfs or tmpfs, not another overlay: choose another --data)", err)
+	}
+	return unix.Unmount("probe/mnt", 0)
 }
 
 // takeLock waits until no keeper and no instance of an earlier keeper is left:

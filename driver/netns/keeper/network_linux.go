@@ -115,6 +115,9 @@ func (v *vpc) attach(spec driver.Spec, pid, pidfd int) error {
 	link.PeerName, link.PeerHardwareAddr, link.PeerMTU = "eth0", mac, mtu
 	link.PeerNamespace = netlink.NsPid(pid)
 	if err := v.handle.LinkAdd(link); err != nil {
+		if errors.Is(err, unix.EOPNOTSUPP) {
+			return fmt.Errorf("the kernel has no veth devices: load the module as root (modprobe veth)")
+		}
 		if !errors.Is(err, unix.EEXIST) {
 			return fmt.Errorf("making the network interface: %w", err)
 		}

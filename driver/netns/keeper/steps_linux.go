@@ -26,7 +26,7 @@ func (k *keeper) steps(i *instance) []string {
 	add := func(op string, args ...string) { steps = append(steps, pid1.Step(op, args...)) }
 	const plain = unix.MS_NOSUID | unix.MS_NOEXEC | unix.MS_NODEV
 
-	add("mount", "overlay", mnt, "overlay", "0", k.overlay(i, "root", "base/root"))
+	add("mount", "overlay", mnt, "overlay", num(unix.MS_NODEV), k.overlay(i, "root", "base/root"))
 	for _, top := range k.base.tops {
 		lower := "/" + top
 		if _, err := os.Stat("base/" + top); err == nil {
