@@ -120,15 +120,16 @@ func (p *pool) get(ctx context.Context, replayable, fresh bool, idle time.Durati
 		}
 		_ = c.Close()
 	}
-	c, err := p.dial(ctx)
+	c, err := p.dial(ctx, idle)
 	if err == nil {
 		c.extend(idle)
 	}
 	return c, err
 }
 
-func (p *pool) dial(ctx context.Context) (*backend, error) {
-	nc, err := p.b.connect(ctx, p.address, p.b.connectTimeout)
+// dial connects; a client's connection with a short idle time-out does not wait ten seconds.
+func (p *pool) dial(ctx context.Context, idle time.Duration) (*backend, error) {
+	nc, err := p.b.connect(ctx, p.address, min(p.b.connectTimeout, 2*idle))
 	if err != nil {
 		return nil, err
 	}

@@ -98,8 +98,10 @@ func (x *exchange) serve() {
 			x.view.stats.answered(460) // LB-ER-06
 			panic(http.ErrAbortHandler)
 		}
-		if failed == errTargetGone {
-			m.stats.requests.Add(-1)
+		if failed == errTargetGone { // before anything was sent: as if it had not been chosen
+			if try == 1 {
+				m.stats.requests.Add(-1)
+			}
 			continue
 		}
 		m.stats.connErrors.Add(1)

@@ -38,7 +38,7 @@ func (v *view) tries() int {
 func (f *front) carry(v *view, m member, client *clientConn) (done, again bool) {
 	defer m.target.release()
 	began := time.Now()
-	target, err := m.pool.dial(f.b.stop)
+	target, err := m.pool.dial(f.b.stop, v.idle)
 	if err != nil {
 		m.stats.connErrors.Add(1)
 		return false, err == errTargetGone
