@@ -206,19 +206,44 @@ func (p *pool) cut() {
 	}
 }
 
-// connect dials within the given total time. The first tries are short: a SYN that is lost
-// because the target's network has only just come up would else cost the kernel's whole
-// second before it is sent again.
+// connect dials within the given total time. If that does not succeed very soon, it dials
+// again beside the first try, up to four times: a SYN that is lost because the target's
+// network has only just come up would else cost the kernel's whole second before it is
+// sent again, and a try that is only slow because the machine is busy is not given up.
 func (b *Balancer) connect(ctx context.Context, address string, total time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, total)
 	defer cancel()
-	for timeout := firstDialTimeout; ; timeout *= 2 {
-		try, stop := context.WithTimeout(ctx, timeout)
-		c, err := b.options.Dial(try, "tcp", address)
-		again := err != nil && try.Err() != nil && ctx.Err() == nil
-		stop()
-		if !again {
-			return c, err
+	type result struct {
+		c   net.Conn
+		err error
+	}
+	results := make(chan result)
+	try := func() {
+		c, err := b.options.Dial(ctx, "tcp", address)
+		select {
+		case results <- result{c, err}:
+		case <-ctx.Done(): // another try was first, or it is too late
+			if c != nil {
+				_ = c.Close()
+			}
+		}
+	}
+	go try()
+	tries, wait := 1, firstDialTimeout
+	again := time.NewTimer(wait)
+	defer again.Stop()
+	for {
+		select {
+		case r := <-results:
+			return r.c, r.err
+		case <-again.C:
+			if tries++; tries <= 4 {
+				go try()
+				wait *= 3
+				again.Reset(wait)
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
 		}
 	}
 }

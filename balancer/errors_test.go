@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -69,33 +70,33 @@ func TestTargetFailures(t *testing.T) {
 }
 
 func TestConnectTimeout(t *testing.T) { // LB-ER-12
-	tries := 0
+	var tries atomic.Int64
 	r := newRig(t, Options{Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		tries++
+		tries.Add(1)
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}})
 	r.connectTimeout = 200 * time.Millisecond
 	r.apply(t, config(healthy("a", "192.0.2.1:80")))
 	status, _, _ := get(t, "http://"+r.addr("lb", "l"))
-	if status != 504 || tries < 3 {
-		t.Errorf("status %d after %d tries", status, tries)
+	if status != 504 || tries.Load() < 3 {
+		t.Errorf("status %d after %d tries", status, tries.Load())
 	}
 }
 
 func TestLostSYNCostsMilliseconds(t *testing.T) {
 	target := app(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })
-	tries := 0
+	var tries atomic.Int64
 	r := newRig(t, Options{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
-		if tries++; tries == 1 {
+		if tries.Add(1) == 1 {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
 		return (&net.Dialer{}).DialContext(ctx, network, address)
 	}})
 	r.apply(t, config(healthy("a", target)))
-	if status, _, _ := get(t, "http://"+r.addr("lb", "l")); status != 200 || tries != 2 {
-		t.Errorf("status %d after %d tries", status, tries)
+	if status, _, _ := get(t, "http://"+r.addr("lb", "l")); status != 200 || tries.Load() != 2 {
+		t.Errorf("status %d after %d tries", status, tries.Load())
 	}
 }
 
