@@ -1,6 +1,10 @@
 package ec2
 
-import "time"
+import (
+	"time"
+
+	"github.com/billow-cloud/billow/cloud"
+)
 
 // Instance states (EC-IN-01).
 const (
@@ -37,6 +41,7 @@ type Instance struct {
 	ReservationID string
 	LaunchIndex   int
 	ClientToken   string
+	TokenDigest   string // of the request that ClientToken came with
 	RequesterID   string
 	Created       time.Time
 	LaunchTime    time.Time // of the last start
@@ -79,20 +84,9 @@ type Instance struct {
 	Capturing string    // image that is being made with a reboot: a stop that is seen is no failure
 	StatusOK  time.Time // when the status checks pass; zero when not running
 
-	TargetLifecycleState string // Auto Scaling's, for the metadata service
-}
+	ChecksPassed bool // it was told that they have
 
-// Volume is a block device of an instance, listed by DescribeVolumes too. Only the root volume exists in the world.
-type Volume struct {
-	Device              string
-	ID                  string
-	SnapshotID          string
-	Type                string
-	Size                int // GiB
-	Iops, Throughput    int
-	Encrypted           bool
-	DeleteOnTermination bool
-	Attached            time.Time
+	TargetLifecycleState string // Auto Scaling's, for the metadata service
 }
 
 // MetadataOptions are those of an instance's metadata service; empty members stand for what is not said.
@@ -102,4 +96,34 @@ type MetadataOptions struct {
 	HTTPEndpoint string // "enabled" or "disabled"
 	HTTPIPv6     string
 	InstanceTags string
+}
+
+// Instance gives an instance of the scope; a terminated one for another hour.
+func (s *Service) Instance(tx *cloud.Tx, id string) (Instance, bool) { return s.instances.Get(tx, id) }
+
+// SetTargetLifecycleState says what the metadata service tells the instance of Auto Scaling's plans for it.
+func (s *Service) SetTargetLifecycleState(tx *cloud.Tx, id, state string) {
+	if i, ok := s.instances.Get(tx, id); ok && i.TargetLifecycleState != state {
+		i.TargetLifecycleState = state
+		s.instances.Put(tx, id, i)
+	}
+}
+
+func tokenPart(token string) string { return "token " + token }
+
+// instanceParts are the values under which an instance is found: itself, its addresses, interface, volumes and token.
+func instanceParts(id string, i Instance) []string {
+	parts := append(make([]string, 0, 6), id)
+	for _, p := range []string{i.PrivateIP, i.PublicIP, i.InterfaceID} {
+		if p != "" {
+			parts = append(parts, p)
+		}
+	}
+	for _, v := range i.Volumes {
+		parts = append(parts, v.ID)
+	}
+	if i.ClientToken != "" {
+		parts = append(parts, tokenPart(i.ClientToken))
+	}
+	return parts
 }

@@ -1,0 +1,88 @@
+package ec2
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/billow-cloud/billow/api"
+	shape "github.com/billow-cloud/billow/api/ec2"
+	"github.com/billow-cloud/billow/cloud"
+)
+
+// taken tells whether an address belongs to an instance, in any scope: all scopes share one host network.
+func (s *Service) taken(ip string) bool {
+	for range s.parts.Index.Each(ip, "") {
+		return true
+	}
+	return false
+}
+
+// freeAddress draws a free address of a block, leaving out the first head and the last addresses. It starts at a random
+// place, so that an address is not used again at once, and goes on from there.
+func (s *Service) freeAddress(tx *cloud.Tx, block netip.Prefix, head int) (string, bool) {
+	base := block.Masked().Addr().As4()
+	size := 1<<(32-block.Bits()) - head - 1
+	if size <= 0 {
+		return "", false
+	}
+	from := tx.IntN(size)
+	for n := range size {
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], binary.BigEndian.Uint32(base[:])+uint32(head+(from+n)%size))
+		if ip := netip.AddrFrom4(b).String(); !s.taken(ip) {
+			return ip, true
+		}
+	}
+	return "", false
+}
+
+// privateAddress gives an instance its address in a subnet: the one asked for, or any.
+func (s *Service) privateAddress(tx *cloud.Tx, n Subnet, wanted string) (string, error) {
+	if wanted == "" {
+		ip, ok := s.freeAddress(tx, n.prefix(), reservedAddresses-1)
+		if !ok {
+			return "", api.Errorf("InsufficientFreeAddressesInSubnet", "There are not enough free addresses in subnet '%s' to satisfy the requested number of instances.", n.ID)
+		}
+		return ip, nil
+	}
+	ip, err := netip.ParseAddr(wanted)
+	if err != nil || !n.prefix().Contains(ip) {
+		return "", api.Errorf("InvalidParameterValue", "Address %s does not fall within the subnet's address range", wanted)
+	}
+	at, base := ip.As4(), n.prefix().Addr().As4()
+	place := int(binary.BigEndian.Uint32(at[:]) - binary.BigEndian.Uint32(base[:]))
+	if place < reservedAddresses-1 || place == n.size()+reservedAddresses-1 {
+		return "", api.Errorf("InvalidParameterValue", "Address %s is in subnet's reserved address range", wanted)
+	}
+	if s.taken(wanted) {
+		return "", api.Errorf("InvalidIPAddress.InUse", "Address %s is in use.", wanted)
+	}
+	return wanted, nil
+}
+
+// publicAddress gives an address of the pool for the time that an instance runs (EC-IP-07); empty if all are taken.
+func (s *Service) publicAddress(tx *cloud.Tx) string {
+	ip, _ := s.freeAddress(tx, s.options.PublicPool, 1)
+	return ip
+}
+
+// mac derives an interface's hardware address from its private address, so that a reused address meets no stale entry.
+func mac(ip string) string {
+	const digits = "0123456789abcdef"
+	b := []byte("02:00")
+	for _, x := range netip.MustParseAddr(ip).As4() {
+		b = append(b, ':', digits[x>>4], digits[x&15])
+	}
+	return string(b)
+}
+
+// DescribeAddresses lists Elastic IPs: there are none yet.
+func (s *Service) DescribeAddresses(tx *cloud.Tx, in *shape.DescribeAddressesInput) (*shape.DescribeAddressesOutput, error) {
+	for _, ip := range in.PublicIps {
+		return nil, api.Errorf("InvalidAddress.NotFound", "Address '%s' not found.", ip)
+	}
+	for _, id := range in.AllocationIds {
+		return nil, api.Errorf("InvalidAllocationID.NotFound", "The allocation ID '%s' does not exist", id)
+	}
+	return &shape.DescribeAddressesOutput{}, nil
+}

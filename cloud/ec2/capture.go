@@ -1,0 +1,337 @@
+package ec2
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/billow-cloud/billow/api"
+	shape "github.com/billow-cloud/billow/api/ec2"
+	"github.com/billow-cloud/billow/cloud"
+)
+
+// CreateImage makes an image of a running or stopped instance; a running one is rebooted unless NoReboot (EC-VO-05).
+func (s *Service) CreateImage(tx *cloud.Tx, in *shape.CreateImageInput) (*shape.CreateImageOutput, error) {
+	tags, err := specTags(in.TagSpecifications, "image", "snapshot")
+	if err != nil {
+		return nil, err
+	}
+	source, err := s.instance(tx, api.Value(in.InstanceId))
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case source.State != Running && source.State != Stopped:
+		return nil, api.Errorf("IncorrectState", "Instance '%s' is not in a state from which an image can be created: it is %s.", source.ID, source.State)
+	case source.Capturing != "":
+		return nil, api.Errorf("InvalidParameterValue", "An image of instance '%s' is being made: %s.", source.ID, source.Capturing)
+	}
+	if err := s.imageName(tx, api.Value(in.Name)); err != nil {
+		return nil, err
+	}
+	size, root := 8, "/dev/xvda"
+	if len(source.Volumes) > 0 {
+		size, root = source.Volumes[0].Size, source.Volumes[0].Device
+	}
+	i := s.newImage(tx, Image{
+		Name: *in.Name, Description: api.Value(in.Description), Architecture: source.Architecture, SourceInstanceID: source.ID,
+		SourceImageID: source.ImageID, SourceRegion: tx.Scope.Region, NoReboot: api.Value(in.NoReboot) || source.State == Stopped,
+		RootDevice: root, Size: size, Devices: devices(in.BlockDeviceMappings),
+	})
+	s.Tag(tx, i.ID, tags)
+	if !i.NoReboot {
+		source.Capturing, source.Changed = i.ID, tx.Now()
+		s.instances.Put(tx, source.ID, source)
+	}
+	s.capture(tx, i)
+	return &shape.CreateImageOutput{ImageId: new(i.ID)}, nil
+}
+
+// imageName refuses names that are not good or that the account has already given.
+func (s *Service) imageName(tx *cloud.Tx, name string) error {
+	if len(name) < 3 || len(name) > 128 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789()[] ./-'@_") != "" {
+		return api.Errorf("InvalidAMIName.Malformed", "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, '(', ')', '.', '-', '/' and '_'")
+	}
+	for _, i := range s.images.All(tx) {
+		if i.Name == name && i.State != imageDeregistered && i.State != imageFailed {
+			return api.Errorf("InvalidAMIName.Duplicate", "AMI name %s is already in use by AMI %s", name, i.ID)
+		}
+	}
+	return nil
+}
+
+func (s *Service) newImage(tx *cloud.Tx, i Image) Image {
+	i.ID, i.SnapshotID = tx.ID("ami-"), tx.ID("snap-")
+	i.Owner, i.Region, i.State = tx.Scope.Account, tx.Scope.Region, imagePending
+	i.Created, i.Changed = tx.Now().Truncate(time.Second), tx.Now()
+	if i.Content == "" {
+		i.Content = i.ID
+	}
+	s.images.Put(tx, i.ID, i)
+	return i
+}
+
+// capture wishes for the content of a pending image, and says when to wish again.
+func (s *Service) capture(tx *cloud.Tx, i Image) {
+	if i.Imported {
+		return
+	}
+	i.Changed = tx.Now()
+	i.Wishes++
+	s.images.Put(tx, i.ID, i)
+	tx.Wish(CaptureImage{ImageID: i.Content, InstanceID: i.SourceInstanceID, Reboot: !i.NoReboot})
+	tx.At(Name, kindImage, i.ID, tx.Now().Add(patience(i.Wishes)))
+}
+
+// reconcileImage wishes again for an image that nothing was heard of.
+func (s *Service) reconcileImage(tx *cloud.Tx, id string) {
+	i, ok := s.images.Get(tx, id)
+	if !ok || i.State != imagePending || i.Imported {
+		return
+	}
+	due := i.Changed.Add(patience(i.Wishes))
+	if tx.Now().Before(due) {
+		tx.At(Name, kindImage, id, due)
+		return
+	}
+	s.capture(tx, i)
+}
+
+// ImportImageInput asks for an image whose content comes from outside. The image stays pending until an ImageCaptured
+// or ImageFailed with its ID is observed.
+type ImportImageInput struct {
+	Name, Description, Architecture string
+}
+
+// ImportImageOutput tells the ID under which the content has to be stored.
+type ImportImageOutput struct{ ImageID string }
+
+// importImage makes the row of an image that `billow image import` brings.
+func (s *Service) importImage(tx *cloud.Tx, in *ImportImageInput) (*ImportImageOutput, error) {
+	if err := s.imageName(tx, in.Name); err != nil {
+		return nil, err
+	}
+	architecture := in.Architecture
+	if architecture == "" {
+		architecture = "x86_64"
+	}
+	i := s.newImage(tx, Image{
+		Name: in.Name, Description: in.Description, Architecture: architecture, Imported: true, NoReboot: true, RootDevice: "/dev/xvda", Size: 8,
+	})
+	return &ImportImageOutput{ImageID: i.ID}, nil
+}
+
+// imageCaptured takes the fact that an image's content is there, or, with a message, that it will not be.
+func (s *Service) imageCaptured(tx *cloud.Tx, id string, bytes int64, failure string) {
+	scope, i, ok := s.imageIDs.Find(id)
+	if !ok || i.State != imagePending {
+		return
+	}
+	tx.In(scope, func() {
+		i.State, i.Bytes, i.Changed = imageAvailable, bytes, tx.Now()
+		if failure != "" {
+			i.State, i.StateReason = imageFailed, Reason{"Client.ImageImportFailure", failure}
+			if !i.Imported {
+				i.StateReason.Code = "Server.InternalError"
+			}
+		}
+		s.images.Put(tx, i.ID, i)
+		tx.At(Name, kindImage, i.ID, time.Time{})
+		if source, ok := s.instances.Get(tx, i.SourceInstanceID); ok && source.Capturing == i.ID {
+			source.Capturing, source.Changed = "", tx.Now()
+			s.instances.Put(tx, source.ID, source)
+		}
+	})
+}
+
+// imagesSeen compares the host's images with the rows.
+func (s *Service) imagesSeen(tx *cloud.Tx, began time.Time, contents []string) {
+	there := map[string]bool{}
+	for _, id := range contents {
+		there[id] = true
+	}
+	for key, i := range s.images.Everywhere() {
+		if !i.Changed.Before(began) {
+			continue
+		}
+		switch {
+		case i.State == imagePending && there[i.Content]:
+			s.imageCaptured(tx, i.ID, i.Bytes, "")
+		case i.State == imagePending && began.Sub(i.Changed) >= soon:
+			tx.In(key.Scope, func() { s.capture(tx, i) })
+		case i.State == imageDeregistered && there[i.Content]:
+			if !s.contentUsed(i) {
+				tx.Wish(DeleteImage{ImageID: i.Content})
+			}
+		case i.State == imageDeregistered:
+			tx.In(key.Scope, func() { s.images.Delete(tx, i.ID) })
+		}
+	}
+}
+
+// contentUsed tells whether another image stands on the same content.
+func (s *Service) contentUsed(i Image) bool {
+	for key, other := range s.images.Everywhere() {
+		if key.ID != i.ID && other.Content == i.Content && other.State != imageDeregistered {
+			return true
+		}
+	}
+	return false
+}
+
+// DeregisterImage takes an image away. Instances made of it live on.
+func (s *Service) DeregisterImage(tx *cloud.Tx, in *shape.DeregisterImageInput) (*shape.DeregisterImageOutput, error) {
+	i, err := s.ownImage(tx, api.Value(in.ImageId))
+	if err != nil {
+		return nil, err
+	}
+	if source, ok := s.instances.Get(tx, i.SourceInstanceID); ok && source.Capturing == i.ID {
+		source.Capturing, source.Changed = "", tx.Now()
+		s.instances.Put(tx, source.ID, source)
+	}
+	i.State, i.Changed = imageDeregistered, tx.Now()
+	s.images.Put(tx, i.ID, i)
+	s.tags.Delete(tx, i.ID)
+	s.tags.Delete(tx, i.SnapshotID)
+	tx.At(Name, kindImage, i.ID, time.Time{})
+	if !s.contentUsed(i) {
+		tx.Wish(DeleteImage{ImageID: i.Content})
+	}
+	return &shape.DeregisterImageOutput{Return: new(true)}, nil
+}
+
+// CopyImage makes another image of the same content, from this region or another one: all of them share the host.
+func (s *Service) CopyImage(tx *cloud.Tx, in *shape.CopyImageInput) (*shape.CopyImageOutput, error) {
+	tags, err := specTags(in.TagSpecifications, "image", "snapshot")
+	if err != nil {
+		return nil, err
+	}
+	id := api.Value(in.SourceImageId)
+	var source Image
+	there := false
+	var sourceTags []Tag
+	tx.In(cloud.Scope{Account: tx.Scope.Account, Region: api.Value(in.SourceRegion)}, func() {
+		source, there = s.Image(tx, id)
+		sourceTags = s.Tags(tx, id)
+	})
+	switch {
+	case !there:
+		return nil, noImage([]string{id})
+	case source.State != imageAvailable:
+		return nil, api.Errorf("InvalidAMIID.Unavailable", "The image ID '%s' is not available", id)
+	case source.BuiltIn:
+		return nil, api.Errorf("InvalidRequest", "You do not have permission to access the storage of this ami")
+	}
+	if err := s.imageName(tx, api.Value(in.Name)); err != nil {
+		return nil, err
+	}
+	copied := source
+	copied.Name, copied.SourceImageID, copied.SourceRegion = *in.Name, id, *in.SourceRegion
+	copied.Public, copied.LaunchAccounts, copied.SourceInstanceID = false, nil, ""
+	if in.Description != nil {
+		copied.Description = *in.Description
+	}
+	copied = s.newImage(tx, copied)
+	copied.State = imageAvailable // the content is there already
+	s.images.Put(tx, copied.ID, copied)
+	if api.Value(in.CopyImageTags) {
+		s.Tag(tx, copied.ID, userTags(sourceTags))
+	}
+	s.Tag(tx, copied.ID, tags)
+	return &shape.CopyImageOutput{ImageId: new(copied.ID)}, nil
+}
+
+// DescribeImageAttribute gives one attribute of an image.
+func (s *Service) DescribeImageAttribute(tx *cloud.Tx, in *shape.DescribeImageAttributeInput) (*shape.DescribeImageAttributeOutput, error) {
+	id := api.Value(in.ImageId)
+	i, ok := s.Image(tx, id)
+	if !ok {
+		return nil, noImage([]string{id})
+	}
+	out := &shape.DescribeImageAttributeOutput{ImageId: new(id)}
+	switch attribute := api.Value(in.Attribute); attribute {
+	case "description":
+		out.Description = &shape.AttributeValue{Value: optional(i.Description)}
+	case "launchPermission":
+		if i.Owner != tx.Scope.Account {
+			return nil, api.Errorf("AuthFailure", "Not authorized for image:%s", id)
+		}
+		out.LaunchPermissions = []shape.LaunchPermission{}
+		if i.Public {
+			out.LaunchPermissions = append(out.LaunchPermissions, shape.LaunchPermission{Group: new("all")})
+		}
+		for _, account := range i.LaunchAccounts {
+			out.LaunchPermissions = append(out.LaunchPermissions, shape.LaunchPermission{UserId: new(account)})
+		}
+	case "blockDeviceMapping":
+		out.BlockDeviceMappings = i.mappings()
+	case "sriovNetSupport":
+		out.SriovNetSupport = &shape.AttributeValue{Value: new("simple")}
+	case "bootMode":
+		out.BootMode = &shape.AttributeValue{Value: new("uefi-preferred")}
+	case "imdsSupport":
+		out.ImdsSupport = &shape.AttributeValue{Value: optional(i.ImdsSupport)}
+	case "lastLaunchedTime":
+		out.LastLaunchedTime = &shape.AttributeValue{}
+		if !i.LastLaunched.IsZero() {
+			out.LastLaunchedTime.Value = new(stamp(i.LastLaunched)[0])
+		}
+	case "productCodes":
+		out.ProductCodes = []shape.ProductCode{}
+	default:
+		return nil, api.Errorf("InvalidParameterValue", "Value (%s) for parameter attribute is invalid. Unknown attribute.", attribute)
+	}
+	return out, nil
+}
+
+// ModifyImageAttribute changes an own image's description, metadata support or who may launch it.
+func (s *Service) ModifyImageAttribute(tx *cloud.Tx, in *shape.ModifyImageAttributeInput) (*shape.ModifyImageAttributeOutput, error) {
+	i, err := s.ownImage(tx, api.Value(in.ImageId))
+	if err != nil {
+		return nil, err
+	}
+	attribute := api.Value(in.Attribute)
+	switch {
+	case in.Description != nil:
+		i.Description = api.Value(in.Description.Value)
+	case attribute == "description":
+		i.Description = api.Value(in.Value)
+	case in.ImdsSupport != nil:
+		i.ImdsSupport = api.Value(in.ImdsSupport.Value)
+	case attribute == "imdsSupport":
+		i.ImdsSupport = api.Value(in.Value)
+	case in.LaunchPermission != nil:
+		for _, p := range in.LaunchPermission.Add {
+			i.permit(api.Value(p.Group), api.Value(p.UserId), true)
+		}
+		for _, p := range in.LaunchPermission.Remove {
+			i.permit(api.Value(p.Group), api.Value(p.UserId), false)
+		}
+	case attribute == "launchPermission" || in.UserIds != nil || in.UserGroups != nil:
+		for _, group := range in.UserGroups {
+			i.permit(group, "", api.Value(in.OperationType) != "remove")
+		}
+		for _, user := range in.UserIds {
+			i.permit("", user, api.Value(in.OperationType) != "remove")
+		}
+	default:
+		return nil, api.Errorf("InvalidParameterCombination", "The request must contain one of description, launchPermission or imdsSupport")
+	}
+	s.images.Put(tx, i.ID, i)
+	return &shape.ModifyImageAttributeOutput{}, nil
+}
+
+// permit gives or takes the right to launch the image.
+func (i *Image) permit(group, account string, may bool) {
+	if group == "all" {
+		i.Public = may
+	}
+	if account == "" {
+		return
+	}
+	others := slices.DeleteFunc(slices.Clone(i.LaunchAccounts), func(a string) bool { return a == account })
+	if may {
+		others = append(others, account)
+	}
+	i.LaunchAccounts = others
+}

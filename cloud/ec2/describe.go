@@ -1,0 +1,304 @@
+package ec2
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/billow-cloud/billow/api"
+	shape "github.com/billow-cloud/billow/api/ec2"
+	"github.com/billow-cloud/billow/cloud"
+)
+
+var stateCodes = map[string]int32{Pending: 0, Running: 16, ShuttingDown: 32, Terminated: 48, Stopping: 64, Stopped: 80}
+
+func stateShape(state string) *shape.InstanceState {
+	return &shape.InstanceState{Name: new(state), Code: new(stateCodes[state])}
+}
+
+// field makes a filter of one value of an instance.
+func field(get func(i Instance) string) func(*cloud.Tx, Instance) []string {
+	return func(_ *cloud.Tx, i Instance) []string {
+		if v := get(i); v != "" {
+			return one(v)
+		}
+		return nil
+	}
+}
+
+func (s *Service) instanceFields() fields[Instance] {
+	groupNames := func(tx *cloud.Tx, i Instance) []string {
+		var names []string
+		for _, id := range i.SecurityGroupIDs {
+			g, _ := s.groups.Get(tx, id)
+			names = append(names, g.Name)
+		}
+		return names
+	}
+	groupIDs := func(_ *cloud.Tx, i Instance) []string { return i.SecurityGroupIDs }
+	volumes := func(get func(v Volume) string) func(*cloud.Tx, Instance) []string {
+		return func(_ *cloud.Tx, i Instance) []string {
+			var all []string
+			for _, v := range i.Volumes {
+				all = append(all, get(v))
+			}
+			return all
+		}
+	}
+	constant := func(v string) func(*cloud.Tx, Instance) []string {
+		return func(*cloud.Tx, Instance) []string { return one(v) }
+	}
+	private := field(func(i Instance) string { return i.PrivateIP })
+	public := field(func(i Instance) string { return i.PublicIP })
+	subnet := field(func(i Instance) string { return i.SubnetID })
+	vpc := field(func(i Instance) string { return i.VPCID })
+	eni := field(func(i Instance) string { return i.InterfaceID })
+	return fields[Instance]{
+		"instance-id":               field(func(i Instance) string { return i.ID }),
+		"instance-state-name":       field(func(i Instance) string { return i.State }),
+		"instance-state-code":       field(func(i Instance) string { return strconv.Itoa(int(stateCodes[i.State])) }),
+		"instance-type":             field(func(i Instance) string { return i.InstanceType }),
+		"instance-lifecycle":        field(func(i Instance) string { return i.Lifecycle }),
+		"image-id":                  field(func(i Instance) string { return i.ImageID }),
+		"key-name":                  field(func(i Instance) string { return i.KeyName }),
+		"availability-zone":         field(func(i Instance) string { return i.Zone }),
+		"availability-zone-id":      field(func(i Instance) string { return ZoneID(i.Zone) }),
+		"architecture":              field(func(i Instance) string { return i.Architecture }),
+		"client-token":              field(func(i Instance) string { return i.ClientToken }),
+		"reservation-id":            field(func(i Instance) string { return i.ReservationID }),
+		"requester-id":              field(func(i Instance) string { return i.RequesterID }),
+		"launch-index":              field(func(i Instance) string { return strconv.Itoa(i.LaunchIndex) }),
+		"launch-time":               field(func(i Instance) string { return stamp(i.LaunchTime)[0] }),
+		"tenancy":                   field(func(i Instance) string { return i.Tenancy }),
+		"placement-group-name":      field(func(i Instance) string { return i.PlacementGroup }),
+		"reason":                    field(func(i Instance) string { return i.Transition }),
+		"state-reason-code":         field(func(i Instance) string { return i.StateReason.Code }),
+		"state-reason-message":      field(func(i Instance) string { return i.StateReason.Message }),
+		"iam-instance-profile.arn":  field(func(i Instance) string { return i.IamProfile }),
+		"iam-instance-profile.name": field(func(i Instance) string { return i.IamProfile[strings.LastIndexByte(i.IamProfile, '/')+1:] }),
+		"monitoring-state":          field(func(i Instance) string { return monitoring(i) }),
+		"source-dest-check":         field(func(i Instance) string { return strconv.FormatBool(i.SourceDestCheck) }),
+		"private-dns-name":          func(tx *cloud.Tx, i Instance) []string { return one(privateDNS(tx.Scope.Region, i.PrivateIP)) },
+		"dns-name":                  func(tx *cloud.Tx, i Instance) []string { return one(s.publicDNS(tx, i.PublicIP)) },
+		"private-ip-address":        private, "ip-address": public, "subnet-id": subnet, "vpc-id": vpc,
+		"network-interface.network-interface-id": eni, "network-interface.subnet-id": subnet, "network-interface.vpc-id": vpc,
+		"network-interface.addresses.private-ip-address": private, "network-interface.private-ip-address": private,
+		"network-interface.addresses.association.public-ip": public, "network-interface.association.public-ip": public,
+		"instance.group-id": groupIDs, "group-id": groupIDs, "network-interface.group-id": groupIDs,
+		"instance.group-name": groupNames, "group-name": groupNames, "network-interface.group-name": groupNames,
+		"block-device-mapping.volume-id":             volumes(func(v Volume) string { return v.ID }),
+		"block-device-mapping.device-name":           volumes(func(v Volume) string { return v.Device }),
+		"block-device-mapping.delete-on-termination": volumes(func(v Volume) string { return strconv.FormatBool(v.DeleteOnTermination) }),
+		"root-device-name":                           func(_ *cloud.Tx, i Instance) []string { return one(i.rootDevice()) },
+		"owner-id":                                   func(tx *cloud.Tx, _ Instance) []string { return one(tx.Scope.Account) },
+		"hypervisor":                                 constant("xen"), "virtualization-type": constant("hvm"), "root-device-type": constant("ebs"),
+		"platform-details": constant("Linux/UNIX"), "usage-operation": constant("RunInstances"), "affinity": constant("default"),
+		"metadata-options.http-tokens":                 field(func(i Instance) string { return i.Metadata.HTTPTokens }),
+		"metadata-options.http-endpoint":               field(func(i Instance) string { return i.Metadata.HTTPEndpoint }),
+		"metadata-options.http-put-response-hop-limit": field(func(i Instance) string { return strconv.Itoa(i.Metadata.HopLimit) }),
+	}
+}
+
+func (i Instance) rootDevice() string {
+	if len(i.Volumes) == 0 {
+		return "/dev/xvda"
+	}
+	return i.Volumes[0].Device
+}
+
+// candidates narrows a scan: the instances that a filter with an index leaves, or all.
+func (s *Service) candidates(tx *cloud.Tx, filters []shape.Filter) (ids []string, narrowed bool) {
+	for _, f := range filters {
+		name := api.Value(f.Name)
+		key, tagged := strings.CutPrefix(name, "tag:")
+		known := contains([]string{"instance-id", "private-ip-address", "ip-address", "network-interface.network-interface-id", "client-token"}, name)
+		if !tagged && !known || slices.ContainsFunc(f.Values, func(v string) bool { return !literal(v) }) {
+			continue
+		}
+		for _, v := range f.Values {
+			if tagged {
+				for id := range s.tagValues.Each(tx, tagPart(Tag{key, v})) {
+					if strings.HasPrefix(id, "i-") {
+						ids = append(ids, id)
+					}
+				}
+				continue
+			}
+			if name == "client-token" {
+				v = tokenPart(v)
+			}
+			for id := range s.parts.Each(tx, v) {
+				ids = append(ids, id)
+			}
+		}
+		slices.Sort(ids)
+		return slices.Compact(ids), true
+	}
+	return nil, false
+}
+
+// selectInstances gives a page of the instances that fit a describe call.
+func (s *Service) selectInstances(tx *cloud.Tx, ids []string, filters []shape.Filter, known fields[Instance], visible func(Instance) bool,
+	limit *int32, token *string) ([]Instance, *string, error) {
+	l := listing[Instance]{
+		rows: s.instances, fields: known, id: func(i Instance) string { return i.ID }, visible: visible, ids: ids, missing: noInstance,
+		filters: filters, max: limit, token: token,
+	}
+	if len(ids) > 0 {
+		if limit != nil {
+			return nil, nil, api.Errorf("InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults")
+		}
+		return l.find(s, tx)
+	}
+	some, narrowed := s.candidates(tx, filters)
+	if !narrowed {
+		return l.find(s, tx)
+	}
+	if l.ids = some; len(some) == 0 {
+		return nil, nil, nil
+	}
+	l.missing = func([]string) error { return nil } // hidden ones are left out
+	found, _, err := l.find(s, tx)
+	found, next := pageOf(found, l.id, limit, token)
+	return found, next, err
+}
+
+// DescribeInstances lists instances, by reservation.
+func (s *Service) DescribeInstances(tx *cloud.Tx, in *shape.DescribeInstancesInput) (*shape.DescribeInstancesOutput, error) {
+	known := s.instanceFilters
+	found, next, err := s.selectInstances(tx, in.InstanceIds, in.Filters, known, nil, in.MaxResults, in.NextToken)
+	if err != nil {
+		return nil, err
+	}
+	out := &shape.DescribeInstancesOutput{NextToken: next}
+	at := map[string]int{}
+	d := s.describer(tx)
+	for _, i := range found {
+		n, ok := at[i.ReservationID]
+		if !ok {
+			n = len(out.Reservations)
+			at[i.ReservationID] = n
+			out.Reservations = append(out.Reservations, shape.Reservation{
+				ReservationId: new(i.ReservationID), OwnerId: new(tx.Scope.Account), RequesterId: optional(i.RequesterID), Groups: []shape.GroupIdentifier{},
+			})
+		}
+		out.Reservations[n].Instances = append(out.Reservations[n].Instances, d.shape(i))
+	}
+	return out, nil
+}
+
+// describer writes instances as DescribeInstances shows them. It remembers what they share.
+type describer struct {
+	s      *Service
+	tx     *cloud.Tx
+	groups map[string]string
+}
+
+func (s *Service) describer(tx *cloud.Tx) describer { return describer{s, tx, map[string]string{}} }
+
+func (d describer) groupsOf(i Instance) []shape.GroupIdentifier {
+	var all []shape.GroupIdentifier
+	for _, id := range i.SecurityGroupIDs {
+		name, ok := d.groups[id]
+		if !ok {
+			g, _ := d.s.groups.Get(d.tx, id)
+			name = g.Name
+			d.groups[id] = name
+		}
+		all = append(all, shape.GroupIdentifier{GroupId: new(id), GroupName: new(name)})
+	}
+	return all
+}
+
+func (d describer) shape(i Instance) shape.Instance {
+	out := shape.Instance{
+		InstanceId: new(i.ID), ImageId: new(i.ImageID), State: stateShape(i.State), StateTransitionReason: new(i.Transition),
+		PrivateDnsName: new(privateDNS(d.tx.Scope.Region, i.PrivateIP)), PublicDnsName: new(d.s.publicDNS(d.tx, i.PublicIP)),
+		PrivateIpAddress: optional(i.PrivateIP), PublicIpAddress: optional(i.PublicIP), KeyName: optional(i.KeyName),
+		AmiLaunchIndex: new(int32(i.LaunchIndex)), InstanceType: new(i.InstanceType), LaunchTime: new(i.LaunchTime), ClientToken: new(i.ClientToken),
+		Placement:    &shape.Placement{AvailabilityZone: new(i.Zone), AvailabilityZoneId: new(ZoneID(i.Zone)), GroupName: new(i.PlacementGroup), Tenancy: new(i.Tenancy)},
+		Monitoring:   &shape.Monitoring{State: new(monitoring(i))},
+		Architecture: new(i.Architecture), EbsOptimized: new(i.EbsOptimized), EnaSupport: new(true), Hypervisor: new("xen"), VirtualizationType: new("hvm"),
+		InstanceLifecycle: optional(i.Lifecycle), RootDeviceName: new(i.rootDevice()), RootDeviceType: new("ebs"),
+		Tags: tagShapes(d.s.Tags(d.tx, i.ID)), BootMode: new("uefi-preferred"), CurrentInstanceBootMode: new("uefi"), PlatformDetails: new("Linux/UNIX"),
+		UsageOperation: new("RunInstances"), UsageOperationUpdateTime: new(i.Created), MetadataOptions: i.Metadata.shape(i.State),
+		CapacityReservationSpecification: &shape.CapacityReservationSpecificationResponse{CapacityReservationPreference: new("open")},
+		HibernationOptions:               &shape.HibernationOptions{Configured: new(false)},
+		EnclaveOptions:                   &shape.EnclaveOptions{Enabled: new(false)},
+		MaintenanceOptions:               &shape.InstanceMaintenanceOptions{AutoRecovery: new("default")},
+	}
+	kind, _ := Type(i.InstanceType)
+	if kind.VCPUs > 0 {
+		out.CpuOptions = &shape.CpuOptions{CoreCount: new(int32(kind.cores())), ThreadsPerCore: new(int32(kind.VCPUs / kind.cores()))}
+	}
+	if i.StateReason != (Reason{}) {
+		out.StateReason = &shape.StateReason{Code: new(i.StateReason.Code), Message: new(i.StateReason.Message)}
+	}
+	if i.IamProfile != "" {
+		out.IamInstanceProfile = &shape.IamInstanceProfile{Arn: new(i.IamProfile), Id: new(profileID(i.IamProfile))}
+	}
+	if i.State == Terminated {
+		return out
+	}
+	out.SubnetId, out.VpcId, out.SourceDestCheck = new(i.SubnetID), new(i.VPCID), new(i.SourceDestCheck)
+	out.SecurityGroups = d.groupsOf(i)
+	out.PrivateDnsNameOptions = &shape.PrivateDnsNameOptionsResponse{
+		HostnameType: new("ip-name"), EnableResourceNameDnsARecord: new(false), EnableResourceNameDnsAAAARecord: new(false),
+	}
+	for _, v := range i.Volumes {
+		out.BlockDeviceMappings = append(out.BlockDeviceMappings, v.mapping())
+	}
+	out.NetworkInterfaces = []shape.InstanceNetworkInterface{d.networkInterface(i, out)}
+	return out
+}
+
+func (v Volume) mapping() shape.InstanceBlockDeviceMapping {
+	return shape.InstanceBlockDeviceMapping{DeviceName: new(v.Device), Ebs: &shape.EbsInstanceBlockDevice{
+		VolumeId: new(v.ID), Status: new("attached"), AttachTime: new(v.Attached), DeleteOnTermination: new(v.DeleteOnTermination),
+	}}
+}
+
+func (d describer) networkInterface(i Instance, of shape.Instance) shape.InstanceNetworkInterface {
+	var association *shape.InstanceNetworkInterfaceAssociation
+	if i.PublicIP != "" {
+		association = &shape.InstanceNetworkInterfaceAssociation{IpOwnerId: new("amazon"), PublicDnsName: of.PublicDnsName, PublicIp: of.PublicIpAddress}
+	}
+	return shape.InstanceNetworkInterface{
+		NetworkInterfaceId: new(i.InterfaceID), OwnerId: new(d.tx.Scope.Account), Status: new("in-use"), MacAddress: new(i.MAC), Description: new(""),
+		SubnetId: of.SubnetId, VpcId: of.VpcId, PrivateDnsName: of.PrivateDnsName, PrivateIpAddress: of.PrivateIpAddress, InterfaceType: new("interface"),
+		SourceDestCheck: of.SourceDestCheck, Groups: of.SecurityGroups, Association: association,
+		Attachment: &shape.InstanceNetworkInterfaceAttachment{
+			AttachmentId: new(i.AttachmentID), AttachTime: new(i.Created), DeleteOnTermination: new(true), DeviceIndex: new(int32(0)),
+			NetworkCardIndex: new(int32(0)), Status: new("attached"),
+		},
+		PrivateIpAddresses: []shape.InstancePrivateIpAddress{{
+			Association: association, Primary: new(true), PrivateDnsName: of.PrivateDnsName, PrivateIpAddress: of.PrivateIpAddress,
+		}},
+	}
+}
+
+func (m MetadataOptions) shape(state string) *shape.InstanceMetadataOptionsResponse {
+	applied := "applied"
+	if state == Pending {
+		applied = "pending"
+	}
+	return &shape.InstanceMetadataOptionsResponse{
+		State: new(applied), HttpTokens: new(m.HTTPTokens), HttpPutResponseHopLimit: new(int32(m.HopLimit)), HttpEndpoint: new(m.HTTPEndpoint),
+		HttpProtocolIpv6: new(m.HTTPIPv6), InstanceMetadataTags: new(m.InstanceTags),
+	}
+}
+
+func monitoring(i Instance) string {
+	if i.Monitoring {
+		return "enabled"
+	}
+	return "disabled"
+}
+
+// profileID is the ID of an instance profile, which is only known by its ARN here.
+func profileID(arn string) string {
+	sum := sha256.Sum256([]byte(arn))
+	return "AIPA" + strings.ToUpper(hex.EncodeToString(sum[:8]))
+}

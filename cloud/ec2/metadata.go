@@ -1,0 +1,146 @@
+package ec2
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/billow-cloud/billow/api"
+	"github.com/billow-cloud/billow/cloud"
+)
+
+// MetadataInput asks for what the metadata service tells one instance: that with the ID or, if there is none, that with
+// the private address. The call's scope does not matter.
+type MetadataInput struct{ InstanceID, PrivateIP string }
+
+// MetadataOutput is everything that a metadata server needs to answer one instance.
+type MetadataOutput struct {
+	InstanceID string
+	Scope      cloud.Scope
+	Options    MetadataOptions // EC-MD-01..03: tokens, hop limit, whether it answers at all
+	// Items are the leaves, in order of path, below /latest/: "meta-data/instance-id", "dynamic/instance-identity/document".
+	// A path that has others below it is a directory, listed by the next words, directories with a slash.
+	Items    []MetadataItem
+	UserData []byte // /latest/user-data; nil is 404
+	IamRole  string // name of the instance profile; credentials are not made here
+}
+
+// MetadataItem is one leaf.
+type MetadataItem struct{ Path, Value string }
+
+// metadata answers MetadataInput.
+func (s *Service) metadata(tx *cloud.Tx, in *MetadataInput) (*MetadataOutput, error) {
+	scope, i, ok := s.parts.Find(or(in.InstanceID, in.PrivateIP))
+	if !ok || in.InstanceID != "" && i.ID != in.InstanceID || in.InstanceID == "" && i.PrivateIP != in.PrivateIP {
+		return nil, api.Errorf("InvalidInstanceID.NotFound", "No instance has the ID or address '%s'", or(in.InstanceID, in.PrivateIP))
+	}
+	out := &MetadataOutput{InstanceID: i.ID, Scope: scope, Options: i.Metadata, UserData: i.UserData}
+	tx.In(scope, func() { out.Items = s.metadataItems(tx, i) })
+	if i.IamProfile != "" {
+		out.IamRole = i.IamProfile[strings.LastIndexByte(i.IamProfile, '/')+1:]
+	}
+	return out, nil
+}
+
+// metadataItems are the leaves of EC-MD-04 that an instance has.
+func (s *Service) metadataItems(tx *cloud.Tx, i Instance) []MetadataItem {
+	var items []MetadataItem
+	put := func(path, value string) {
+		if value != "" {
+			items = append(items, MetadataItem{"meta-data/" + path, value})
+		}
+	}
+	region := tx.Scope.Region
+	host, public := privateDNS(region, i.PrivateIP), s.publicDNS(tx, i.PublicIP)
+	v, _ := s.vpcs.Get(tx, i.VPCID)
+	n, _ := s.subnets.Get(tx, i.SubnetID)
+	var names []string
+	for _, g := range (s.describer(tx)).groupsOf(i) {
+		names = append(names, *g.GroupName)
+	}
+	put("ami-id", i.ImageID)
+	put("ami-launch-index", strconv.Itoa(i.LaunchIndex))
+	put("ami-manifest-path", "(unknown)")
+	put("autoscaling/target-lifecycle-state", i.TargetLifecycleState)
+	put("block-device-mapping/ami", strings.TrimPrefix(i.rootDevice(), "/dev/"))
+	put("block-device-mapping/root", i.rootDevice())
+	put("events/maintenance/history", "[]")
+	put("events/maintenance/scheduled", "[]")
+	put("hostname", host)
+	put("instance-action", "none")
+	put("instance-id", i.ID)
+	put("instance-life-cycle", or(i.Lifecycle, "on-demand"))
+	put("instance-type", i.InstanceType)
+	put("local-hostname", host)
+	put("local-ipv4", i.PrivateIP)
+	put("mac", i.MAC)
+	for _, x := range [][2]string{
+		{"device-number", "0"}, {"interface-id", i.InterfaceID}, {"local-hostname", host}, {"local-ipv4s", i.PrivateIP}, {"mac", i.MAC},
+		{"owner-id", tx.Scope.Account}, {"public-hostname", public}, {"public-ipv4s", i.PublicIP}, {"security-group-ids", strings.Join(i.SecurityGroupIDs, "\n")},
+		{"security-groups", strings.Join(names, "\n")}, {"subnet-id", i.SubnetID}, {"subnet-ipv4-cidr-block", n.CIDR}, {"vpc-id", i.VPCID},
+		{"vpc-ipv4-cidr-block", v.CIDR}, {"vpc-ipv4-cidr-blocks", v.CIDR},
+	} {
+		put("network/interfaces/macs/"+i.MAC+"/"+x[0], x[1])
+	}
+	put("placement/availability-zone", i.Zone)
+	put("placement/availability-zone-id", ZoneID(i.Zone))
+	put("placement/region", region)
+	put("profile", "default-hvm")
+	put("public-hostname", public)
+	put("public-ipv4", i.PublicIP)
+	if k, ok := s.keys.Get(tx, i.KeyName); ok {
+		put("public-keys/0/openssh-key", k.PublicKey)
+	}
+	put("reservation-id", i.ReservationID)
+	put("security-groups", strings.Join(names, "\n"))
+	put("services/domain", "amazonaws.com")
+	put("services/partition", "aws")
+	if i.IamProfile != "" {
+		put("iam/info", jsonText(struct{ Code, LastUpdated, InstanceProfileArn, InstanceProfileId string }{
+			"Success", i.LaunchTime.Format(time.RFC3339), i.IamProfile, profileID(i.IamProfile),
+		}))
+	}
+	if i.Metadata.InstanceTags == "enabled" { // EC-IN-09
+		for _, t := range s.Tags(tx, i.ID) {
+			items = append(items, MetadataItem{"meta-data/tags/instance/" + t.Key, t.Value})
+		}
+	}
+	items = append(items, MetadataItem{"dynamic/instance-identity/document", identity(tx.Scope, i)})
+	slices.SortFunc(items, func(a, b MetadataItem) int { return strings.Compare(a.Path, b.Path) })
+	return items
+}
+
+// identity is the instance identity document.
+func identity(scope cloud.Scope, i Instance) string {
+	return jsonText(struct {
+		AccountID               string    `json:"accountId"`
+		Architecture            string    `json:"architecture"`
+		AvailabilityZone        string    `json:"availabilityZone"`
+		BillingProducts         []string  `json:"billingProducts"`
+		DevpayProductCodes      []string  `json:"devpayProductCodes"`
+		MarketplaceProductCodes []string  `json:"marketplaceProductCodes"`
+		ImageID                 string    `json:"imageId"`
+		InstanceID              string    `json:"instanceId"`
+		InstanceType            string    `json:"instanceType"`
+		KernelID                *string   `json:"kernelId"`
+		PendingTime             time.Time `json:"pendingTime"`
+		PrivateIP               string    `json:"privateIp"`
+		RamdiskID               *string   `json:"ramdiskId"`
+		Region                  string    `json:"region"`
+		Version                 string    `json:"version"`
+	}{
+		AccountID: scope.Account, Architecture: i.Architecture, AvailabilityZone: i.Zone, ImageID: i.ImageID, InstanceID: i.ID,
+		InstanceType: i.InstanceType, PendingTime: i.LaunchTime, PrivateIP: i.PrivateIP, Region: scope.Region, Version: "2017-09-30",
+	})
+}
+
+// jsonText writes a value that cannot fail to be written, as the metadata service does.
+func jsonText(v any) string {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}

@@ -1,0 +1,111 @@
+package ec2
+
+import (
+	"reflect"
+
+	"github.com/billow-cloud/billow/api"
+	"github.com/billow-cloud/billow/cloud"
+)
+
+// handle makes an operation: it sees to what the scope must have, and a call with DryRun does everything and then fails,
+// which takes it all back.
+func handle[In, Out any](s *Service, name string, h func(*cloud.Tx, *In) (*Out, error)) cloud.Operation {
+	field, can := reflect.TypeFor[In]().FieldByName("DryRun")
+	return cloud.Handle(name, func(tx *cloud.Tx, in *In) (*Out, error) {
+		s.home(tx)
+		out, err := h(tx, in)
+		if err != nil || !can {
+			return out, err
+		}
+		if dry, _ := reflect.ValueOf(in).Elem().FieldByIndex(field.Index).Interface().(*bool); api.Value(dry) {
+			return nil, &api.Error{Code: "DryRunOperation", Status: 412, Message: "Request would have succeeded, but DryRun flag is set."}
+		}
+		return out, nil
+	})
+}
+
+func (s *Service) makeOperations() []cloud.Operation {
+	return []cloud.Operation{
+		handle(s, "AuthorizeSecurityGroupEgress", s.AuthorizeSecurityGroupEgress).But(notEnforced),
+		handle(s, "AuthorizeSecurityGroupIngress", s.AuthorizeSecurityGroupIngress).But(notEnforced),
+		handle(s, "CopyImage", s.CopyImage).But("Encrypted and KmsKeyId are not kept: nothing is encrypted"),
+		handle(s, "CreateDefaultVpc", s.CreateDefaultVpc),
+		handle(s, "CreateImage", s.CreateImage).But("BlockDeviceMappings are stored; the image holds the root volume only"),
+		handle(s, "CreateKeyPair", s.CreateKeyPair).But("the key comes from the cloud's seeded generator; KeyFormat ppk is refused"),
+		handle(s, "CreateLaunchTemplate", s.CreateLaunchTemplate).But(templateStored),
+		handle(s, "CreateLaunchTemplateVersion", s.CreateLaunchTemplateVersion).But(templateStored),
+		handle(s, "CreateSecurityGroup", s.CreateSecurityGroup).But(notEnforced),
+		handle(s, "CreateSubnet", s.CreateSubnet).But("IPv6 members are ignored"),
+		handle(s, "CreateTags", s.CreateTags),
+		handle(s, "CreateVpc", s.CreateVpc).But("IPv6 members are ignored; VPCs are not kept apart from each other on the host"),
+		handle(s, "DeleteKeyPair", s.DeleteKeyPair),
+		handle(s, "DeleteLaunchTemplate", s.DeleteLaunchTemplate),
+		handle(s, "DeleteLaunchTemplateVersions", s.DeleteLaunchTemplateVersions),
+		handle(s, "DeleteSecurityGroup", s.DeleteSecurityGroup),
+		handle(s, "DeleteSubnet", s.DeleteSubnet),
+		handle(s, "DeleteTags", s.DeleteTags),
+		handle(s, "DeleteVpc", s.DeleteVpc),
+		handle(s, "DeregisterImage", s.DeregisterImage),
+		handle(s, "DescribeAccountAttributes", s.DescribeAccountAttributes),
+		handle(s, "DescribeAddresses", s.DescribeAddresses).But("there are no Elastic IPs yet: the list is empty"),
+		handle(s, "DescribeAvailabilityZones", s.DescribeAvailabilityZones),
+		handle(s, "DescribeDhcpOptions", s.DescribeDhcpOptions),
+		handle(s, "DescribeImageAttribute", s.DescribeImageAttribute),
+		handle(s, "DescribeImages", s.DescribeImages),
+		handle(s, "DescribeInstanceAttribute", s.DescribeInstanceAttribute),
+		handle(s, "DescribeInstanceCreditSpecifications", s.DescribeInstanceCreditSpecifications).But("CPU credits are stored: they are neither earned nor spent"),
+		handle(s, "DescribeInstanceStatus", s.DescribeInstanceStatus),
+		handle(s, "DescribeInstanceTypeOfferings", s.DescribeInstanceTypeOfferings),
+		handle(s, "DescribeInstanceTypes", s.DescribeInstanceTypes),
+		handle(s, "DescribeInstances", s.DescribeInstances),
+		handle(s, "DescribeInternetGateways", s.DescribeInternetGateways),
+		handle(s, "DescribeKeyPairs", s.DescribeKeyPairs),
+		handle(s, "DescribeLaunchTemplateVersions", s.DescribeLaunchTemplateVersions),
+		handle(s, "DescribeLaunchTemplates", s.DescribeLaunchTemplates),
+		handle(s, "DescribeNetworkAcls", s.DescribeNetworkAcls),
+		handle(s, "DescribeNetworkInterfaces", s.DescribeNetworkInterfaces),
+		handle(s, "DescribePlacementGroups", s.DescribePlacementGroups).But("there are no placement groups: the list is empty"),
+		handle(s, "DescribeRegions", s.DescribeRegions),
+		handle(s, "DescribeRouteTables", s.DescribeRouteTables),
+		handle(s, "DescribeSecurityGroupRules", s.DescribeSecurityGroupRules),
+		handle(s, "DescribeSecurityGroups", s.DescribeSecurityGroups),
+		handle(s, "DescribeSnapshots", s.DescribeSnapshots).But("only the snapshots that images stand on exist"),
+		handle(s, "DescribeSpotPriceHistory", s.DescribeSpotPriceHistory).But("there is no Spot market: the list is empty"),
+		handle(s, "DescribeSubnets", s.DescribeSubnets),
+		handle(s, "DescribeTags", s.DescribeTags),
+		handle(s, "DescribeVolumes", s.DescribeVolumes).But("volumes other than an instance's root are stored"),
+		handle(s, "DescribeVpcAttribute", s.DescribeVpcAttribute),
+		handle(s, "DescribeVpcs", s.DescribeVpcs),
+		handle(s, "GetConsoleOutput", s.GetConsoleOutput),
+		handle(s, "GetLaunchTemplateData", s.GetLaunchTemplateData),
+		handle(s, "ImportKeyPair", s.ImportKeyPair),
+		handle(s, "ModifyImageAttribute", s.ModifyImageAttribute),
+		handle(s, "ModifyInstanceAttribute", s.ModifyInstanceAttribute).But("SourceDestCheck, EbsOptimized and DeleteOnTermination are stored"),
+		handle(s, "ModifyInstanceMetadataOptions", s.ModifyInstanceMetadataOptions).But("HttpProtocolIpv6 is stored"),
+		handle(s, "ModifyLaunchTemplate", s.ModifyLaunchTemplate),
+		handle(s, "ModifySubnetAttribute", s.ModifySubnetAttribute),
+		handle(s, "ModifyVpcAttribute", s.ModifyVpcAttribute).But("the attributes are stored"),
+		handle(s, "MonitorInstances", s.MonitorInstances),
+		handle(s, "RebootInstances", s.RebootInstances),
+		handle(s, "RevokeSecurityGroupEgress", s.RevokeSecurityGroupEgress).But(notEnforced),
+		handle(s, "RevokeSecurityGroupIngress", s.RevokeSecurityGroupIngress).But(notEnforced),
+		handle(s, "RunInstances", s.RunInstances).But(runStored),
+		handle(s, "StartInstances", s.StartInstances),
+		handle(s, "StopInstances", s.StopInstances).But("Hibernate is refused"),
+		handle(s, "TerminateInstances", s.TerminateInstances),
+		handle(s, "UnmonitorInstances", s.UnmonitorInstances),
+		// Billow's own, for the daemon; no client can reach them.
+		cloud.Handle("instance-metadata", s.metadata),
+		cloud.Handle("import-image", s.importImage),
+	}
+}
+
+// What is kept without effect.
+const (
+	notEnforced    = "rules are stored: the host does not enforce them"
+	templateStored = "members that RunInstances only stores, and InstanceRequirements, are stored"
+	runStored      = "BlockDeviceMappings other than the root volume, volume types and encryption, CreditSpecification, EbsOptimized, " +
+		"IamInstanceProfile and the Spot market option are stored; KernelId, RamdiskId, CpuOptions, CapacityReservationSpecification, " +
+		"HibernationOptions, EnclaveOptions, LicenseSpecifications, MaintenanceOptions, PrivateDnsNameOptions, IPv6 members and ElasticGpus " +
+		"are not kept"
+)
