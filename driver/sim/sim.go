@@ -1,172 +1,152 @@
-// Package sim is the driver that runs nothing: instances are records, for tests of the API and for scale.
+// Package sim is the driver that runs nothing: an instance is a record. It is
+// for tests of the API and for clouds larger than the host.
 //
-// Launch, Stop and the others succeed at once, or after Options.Boot. There are no processes, so there is nothing to
-// execute, to measure or to connect to: processor time stays zero, and Network is nil.
-//
-// The records are kept in an append-only file, so that a server that is started again finds the instances of the one
-// before, as with any other driver.
+// It is not the simulator of virtual time (package sim at the root), which
+// models load and failures; here an instance just exists, idle. The one idea is
+// that everything is complete when the call returns, unless a boot time is
+// asked for. Records are kept in a file, one line per change, so that the next
+// daemon finds them, as with every driver.
 package sim
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
+	"sort"
 	"sync"
 	"time"
 
 	"github.com/billow-cloud/billow/driver"
 )
 
-// Options are what New takes.
-type Options struct {
-	// Dir is where the records are kept; empty keeps them in memory only.
+// Config tells New what to do.
+type Config struct {
+	// Dir keeps the records; empty keeps them in memory.
 	Dir string
-	// Boot is how long launches, starts, stops and terminations take.
+	// Boot is how long a boot takes.
 	Boot time.Duration
 }
 
-// Driver is the driver.
+// ErrNoProcesses answers whatever would need a real instance.
+var ErrNoProcesses = errors.New("the sim driver runs no processes: start the server with --driver netns to have real instances")
+
+// line is one change in the file: an instance or an image as it is now.
+type line struct {
+	ID     string
+	Image  bool          `json:",omitempty"`
+	Gone   bool          `json:",omitempty"`
+	State  driver.State  `json:",omitempty"`
+	Start  time.Time     `json:",omitzero"`
+	Reason driver.Reason `json:",omitempty"`
+	Spec   *driver.Spec  `json:",omitempty"`
+}
+
+// Driver is a driver.Driver. Make one with New.
 type Driver struct {
-	options Options
-	events  chan driver.Event
+	boot   time.Duration
+	events chan driver.Event
 
 	mu        sync.Mutex
+	instances map[string]*line
+	images    map[string]*line
+	addresses map[netip.Addr]string    // of all instances, to who has it
+	booting   map[string]chan struct{} // closed when the boot is over
 	file      *os.File
-	instances map[string]record
-	images    map[string]bool
+	closed    bool
 }
 
-// record is an instance or an image, and a line of the file; the last line about an ID counts.
-type record struct {
-	ID, ImageID string
-	Image       bool         `json:",omitempty"`
-	Gone        bool         `json:",omitempty"`
-	State       driver.State `json:",omitempty"`
-	PrivateIP   netip.Addr   `json:",omitzero"`
-	CPUs        float64      `json:",omitempty"`
-	Started     time.Time    `json:",omitzero"`
-	Reason      driver.Reason
-}
+var _ driver.Driver = (*Driver)(nil)
 
-// New makes the driver and reads the records of the one before.
-func New(o Options) (*Driver, error) {
-	d := &Driver{options: o, events: make(chan driver.Event, 16), instances: map[string]record{}, images: map[string]bool{}}
-	if o.Dir == "" {
+// New reads the records of the directory.
+func New(config Config) (*Driver, error) {
+	d := &Driver{
+		boot: config.Boot, events: make(chan driver.Event, 1024),
+		instances: map[string]*line{}, images: map[string]*line{}, addresses: map[netip.Addr]string{}, booting: map[string]chan struct{}{},
+	}
+	if config.Dir == "" {
 		return d, nil
 	}
-	path := filepath.Join(o.Dir, "sim.records")
-	if err := d.read(path); err != nil {
-		return nil, fmt.Errorf("the records of the sim driver cannot be read: %w", err)
+	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("The directory of the instances cannot be made: %w.", err)
 	}
-	if err := d.rewrite(path); err != nil {
-		return nil, fmt.Errorf("the records of the sim driver cannot be written: %w", err)
+	path := filepath.Join(config.Dir, "instances.jsonl")
+	if err := d.read(path); err != nil {
+		return nil, fmt.Errorf("The records of the instances cannot be read: %w.", err)
+	}
+	var err error
+	if d.file, err = os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600); err != nil {
+		return nil, fmt.Errorf("The records of the instances cannot be written: %w.", err)
+	}
+	for _, all := range []map[string]*line{d.images, d.instances} { // only what is left of them
+		for _, l := range all {
+			err = errors.Join(err, d.save(l))
+		}
+	}
+	if err = errors.Join(err, os.Rename(path+".new", path)); err != nil {
+		d.file.Close()
+		return nil, err
 	}
 	return d, nil
 }
 
 func (d *Driver) read(path string) error {
 	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var r record
-		if json.Unmarshal(lines.Bytes(), &r) != nil {
-			return nil // the last line of a server that was killed
+	scanner := bufio.NewScanner(f)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		l := &line{}
+		if json.Unmarshal(scanner.Bytes(), l) != nil || !l.Image && !l.Gone && l.Spec == nil {
+			continue // a line cut short by a crash: that change was never answered
 		}
-		d.apply(r)
-	}
-	return nil
-}
-
-// rewrite starts the file anew with what is there, so that it does not grow for ever.
-func (d *Driver) rewrite(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	d.file = f
-	for _, r := range d.instances {
-		if err := d.write(r); err != nil {
-			return err
+		all := d.instances
+		if l.Image {
+			all = d.images
+		}
+		if l.Gone {
+			delete(all, l.ID)
+		} else {
+			all[l.ID] = l
 		}
 	}
-	for id := range d.images {
-		if err := d.write(record{ID: id, Image: true}); err != nil {
-			return err
-		}
+	for id, l := range d.instances {
+		d.addresses[l.Spec.PrivateIP] = id
 	}
-	return os.Rename(path+".new", path)
+	return scanner.Err()
 }
 
-func (d *Driver) apply(r record) {
-	switch {
-	case r.Image && r.Gone:
-		delete(d.images, r.ID)
-	case r.Image:
-		d.images[r.ID] = true
-	case r.Gone:
-		delete(d.instances, r.ID)
-	default:
-		d.instances[r.ID] = r
-	}
-}
-
-func (d *Driver) write(r record) error {
+// save writes a change. The caller holds mu.
+func (d *Driver) save(l *line) error {
 	if d.file == nil {
 		return nil
 	}
-	line, err := json.Marshal(r)
+	text, err := json.Marshal(l)
+	if err == nil {
+		_, err = d.file.Write(append(text, '\n'))
+	}
 	if err != nil {
-		return err
+		return driver.Errorf(driver.CodeInternal, "The record of %s cannot be written: %v.", l.ID, err)
 	}
-	_, err = d.file.Write(append(line, '\n'))
-	return err
-}
-
-// set changes a record after the time that things take here.
-func (d *Driver) set(ctx context.Context, r record) error {
-	if d.options.Boot > 0 {
-		timer := time.NewTimer(d.options.Boot)
-		defer timer.Stop()
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
-		}
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.write(r); err != nil {
-		return err
-	}
-	d.apply(r)
 	return nil
 }
 
-func (d *Driver) get(id string) (record, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	r, ok := d.instances[id]
-	if !ok {
-		return r, fmt.Errorf("%s: %w", id, driver.ErrNotFound)
+func (d *Driver) emit(e driver.Event) {
+	select {
+	case d.events <- e:
+	default:
 	}
-	return r, nil
 }
 
 // Name implements driver.Driver.
@@ -174,153 +154,318 @@ func (d *Driver) Name() string { return "sim" }
 
 // Notes implements driver.Driver.
 func (d *Driver) Notes() []string {
-	return []string{"Instances are modelled: no process runs, nothing can be executed in them or connected to."}
+	return []string{"Instances are modelled: nothing runs in them and nothing answers."}
 }
 
 // Launch implements driver.Driver.
-func (d *Driver) Launch(ctx context.Context, s driver.Spec) error {
-	if _, err := d.get(s.ID); err == nil {
-		return nil
+func (d *Driver) Launch(ctx context.Context, spec driver.Spec) error {
+	if err := spec.Validate(); err != nil {
+		return err
 	}
-	if s.ImageID != "" {
-		d.mu.Lock()
-		known := d.images[s.ImageID]
-		d.mu.Unlock()
-		if !known {
-			return driver.Errorf(driver.CodeImage, "The image %s is not on this host.", s.ImageID)
-		}
-	}
-	return d.set(ctx, running(s))
-}
-
-func running(s driver.Spec) record {
-	return record{ID: s.ID, ImageID: s.ImageID, State: driver.Running, PrivateIP: s.PrivateIP, CPUs: s.CPUs, Started: time.Now()}
+	return d.run(ctx, spec, true)
 }
 
 // Start implements driver.Driver.
-func (d *Driver) Start(ctx context.Context, s driver.Spec) error {
-	r, err := d.get(s.ID)
-	if err != nil || r.State == driver.Running {
+func (d *Driver) Start(ctx context.Context, spec driver.Spec) error {
+	if err := spec.Validate(); err != nil {
 		return err
 	}
-	again := running(s)
-	again.ImageID = r.ImageID
-	return d.set(ctx, again)
+	return d.run(ctx, spec, false)
+}
+
+// run boots an instance. While that takes time, another call for it waits.
+func (d *Driver) run(ctx context.Context, spec driver.Spec, launch bool) error {
+	d.mu.Lock()
+	for d.booting[spec.ID] != nil {
+		over := d.booting[spec.ID]
+		d.mu.Unlock()
+		select {
+		case <-over:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		d.mu.Lock()
+	}
+	defer d.mu.Unlock()
+	l := d.instances[spec.ID]
+	if l != nil && (launch || l.State == driver.Running) {
+		return nil
+	}
+	if l == nil && !launch {
+		return notFound(spec.ID)
+	}
+	if err := d.check(spec, launch); err != nil {
+		return err
+	}
+	if d.boot > 0 {
+		over := make(chan struct{})
+		d.booting[spec.ID] = over
+		d.mu.Unlock()
+		timer := time.NewTimer(d.boot)
+		select {
+		case <-timer.C:
+		case <-ctx.Done(): // the wish goes on without its caller, and faster
+		}
+		timer.Stop()
+		d.mu.Lock()
+		delete(d.booting, spec.ID)
+		close(over)
+		if !launch && d.instances[spec.ID] == nil {
+			return notFound(spec.ID) // terminated meanwhile
+		}
+	}
+	spec.UserData = nil // nothing will run it
+	l = &line{ID: spec.ID, State: driver.Running, Start: time.Now(), Spec: &spec}
+	if err := d.save(l); err != nil {
+		return err
+	}
+	if old := d.instances[spec.ID]; old != nil {
+		delete(d.addresses, old.Spec.PrivateIP)
+	}
+	d.instances[spec.ID], d.addresses[spec.PrivateIP] = l, spec.ID
+	d.emit(driver.Event{ID: spec.ID, Kind: driver.Booted, At: l.Start})
+	return nil
+}
+
+// check refuses what a real host would refuse. The caller holds mu.
+func (d *Driver) check(spec driver.Spec, launch bool) error {
+	if launch && spec.ImageID != "" && d.images[spec.ImageID] == nil {
+		return driver.Errorf(driver.CodeImage, "The content of image %s is not on this host.", spec.ImageID)
+	}
+	if owner := d.addresses[spec.PrivateIP]; owner != "" && owner != spec.ID {
+		return driver.Errorf(driver.CodeInvalid, "The address %s is in use by %s.", spec.PrivateIP, owner)
+	}
+	return nil
+}
+
+func notFound(id string) error { return fmt.Errorf("%s: %w", id, driver.ErrNotFound) }
+
+// change replaces the record of an instance.
+func (d *Driver) change(id string, how func(l line) (line, error)) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.instances[id]
+	if l == nil {
+		return notFound(id)
+	}
+	next, err := how(*l)
+	if err == nil {
+		err = d.save(&next)
+	}
+	if err != nil {
+		return err
+	}
+	d.instances[id] = &next
+	return nil
 }
 
 // Stop implements driver.Driver.
 func (d *Driver) Stop(ctx context.Context, id string, force bool) error {
-	r, err := d.get(id)
-	if err != nil || r.State == driver.Stopped {
-		return err
-	}
-	r.State, r.Reason, r.Started = driver.Stopped, driver.ReasonStopped, time.Time{}
-	return d.set(ctx, r)
+	return d.change(id, func(l line) (line, error) {
+		if l.State == driver.Running {
+			l.State, l.Start, l.Reason = driver.Stopped, time.Time{}, driver.ReasonStopped
+		}
+		return l, nil
+	})
 }
 
 // Reboot implements driver.Driver.
 func (d *Driver) Reboot(ctx context.Context, id string) error {
-	r, err := d.get(id)
-	if err != nil {
-		return err
-	}
-	if r.State != driver.Running {
-		return fmt.Errorf("%s: %w", id, driver.ErrNotRunning)
-	}
-	r.Started = time.Now()
-	return d.set(ctx, r)
+	return d.change(id, func(l line) (line, error) {
+		if l.State != driver.Running {
+			return l, fmt.Errorf("%s: %w", id, driver.ErrNotRunning)
+		}
+		l.Start = time.Now()
+		d.emit(driver.Event{ID: id, Kind: driver.Booted, At: l.Start})
+		return l, nil
+	})
 }
 
 // Terminate implements driver.Driver.
 func (d *Driver) Terminate(ctx context.Context, id string) error {
-	if _, err := d.get(id); err != nil {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.instances[id]
+	if l == nil {
 		return nil
 	}
-	return d.set(ctx, record{ID: id, Gone: true})
+	delete(d.instances, id)
+	delete(d.addresses, l.Spec.PrivateIP)
+	return d.save(&line{ID: id, Gone: true})
 }
 
 // CreateImage implements driver.Driver.
 func (d *Driver) CreateImage(ctx context.Context, imageID, instanceID string) error {
-	if _, err := d.get(instanceID); err != nil {
-		return err
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.instances[instanceID] == nil {
+		return notFound(instanceID)
 	}
-	return d.set(ctx, record{ID: imageID, Image: true})
+	if !driver.ValidID(imageID) {
+		return driver.Errorf(driver.CodeInvalid, "%q is not a valid image ID.", imageID)
+	}
+	l := &line{ID: imageID, Image: true}
+	d.images[imageID] = l
+	return d.save(l)
 }
 
 // DeleteImage implements driver.Driver.
 func (d *Driver) DeleteImage(ctx context.Context, imageID string) error {
-	return d.set(ctx, record{ID: imageID, Image: true, Gone: true})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.images[imageID] == nil {
+		return nil
+	}
+	delete(d.images, imageID)
+	return d.save(&line{ID: imageID, Image: true, Gone: true})
 }
 
 // Inventory implements driver.Driver.
-func (d *Driver) Inventory(context.Context) (driver.Inventory, error) {
+func (d *Driver) Inventory(ctx context.Context) (driver.Inventory, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var all driver.Inventory
-	for _, r := range d.instances {
+	all := driver.Inventory{Instances: make([]driver.Instance, 0, len(d.instances))}
+	for _, l := range d.instances {
 		all.Instances = append(all.Instances, driver.Instance{
-			ID: r.ID, State: r.State, Started: r.Started, Booted: r.State == driver.Running, PrivateIP: r.PrivateIP,
-			ImageID: r.ImageID, Reason: r.Reason,
+			ID: l.ID, State: l.State, Started: l.Start, Booted: l.State == driver.Running,
+			PrivateIP: l.Spec.PrivateIP, ImageID: l.Spec.ImageID, Reason: l.Reason,
 		})
 	}
 	for id := range d.images {
 		all.Images = append(all.Images, id)
 	}
-	slices.SortFunc(all.Instances, func(a, b driver.Instance) int { return cmp.Compare(a.ID, b.ID) })
-	slices.Sort(all.Images)
+	sort.Slice(all.Instances, func(a, b int) bool { return all.Instances[a].ID < all.Instances[b].ID })
+	sort.Strings(all.Images)
 	return all, nil
 }
 
 // Measure implements driver.Driver: everything is idle.
 func (d *Driver) Measure(ctx context.Context) ([]driver.Usage, error) {
-	all, err := d.Inventory(ctx)
-	var usage []driver.Usage
-	for _, i := range all.Instances {
-		if i.State == driver.Running {
-			usage = append(usage, driver.Usage{ID: i.ID, Started: i.Started, At: time.Now()})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	all := make([]driver.Usage, 0, len(d.instances))
+	for _, l := range d.instances {
+		if l.State == driver.Running {
+			all = append(all, driver.Usage{ID: l.ID, Started: l.Start, At: now, CPUs: l.Spec.CPUs, MemoryLimit: l.Spec.Memory})
 		}
 	}
-	return usage, err
+	sort.Slice(all, func(a, b int) bool { return all[a].ID < all[b].ID })
+	return all, nil
 }
 
 // Console implements driver.Driver.
-func (d *Driver) Console(_ context.Context, id string) ([]byte, error) {
-	if _, err := d.get(id); err != nil {
-		return nil, err
+func (d *Driver) Console(ctx context.Context, id string) ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.instances[id] == nil {
+		return nil, notFound(id)
 	}
-	return []byte("This instance is modelled; nothing runs in it.\n"), nil
+	return []byte("[billow] This instance is modelled; user data was not run.\n"), nil
 }
 
 // Exec implements driver.Driver.
-func (d *Driver) Exec(context.Context, string, driver.ExecRequest) (int, error) {
-	return 126, errors.New("the sim driver runs no processes, so nothing can be executed in its instances")
+func (d *Driver) Exec(ctx context.Context, id string, req driver.ExecRequest) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch l := d.instances[id]; {
+	case l == nil:
+		return 0, notFound(id)
+	case l.State != driver.Running:
+		return 0, fmt.Errorf("%s: %w", id, driver.ErrNotRunning)
+	}
+	return 126, ErrNoProcesses
 }
 
-// Network implements driver.Driver: there is none.
-func (d *Driver) Network() driver.Network { return nil }
+// Network implements driver.Driver.
+func (d *Driver) Network() driver.Network { return network{} }
 
-// Events implements driver.Driver: nothing happens by itself.
+// Events implements driver.Driver.
 func (d *Driver) Events() <-chan driver.Event { return d.events }
 
 // Reset implements driver.Driver.
-func (d *Driver) Reset(context.Context) error {
+func (d *Driver) Reset(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.closed {
+		return os.ErrClosed
+	}
 	clear(d.instances)
 	clear(d.images)
+	clear(d.addresses)
 	if d.file == nil {
 		return nil
 	}
-	return d.file.Truncate(0)
+	if err := d.file.Truncate(0); err != nil {
+		return err
+	}
+	_, err := d.file.Seek(0, 0)
+	return err
 }
 
 // Close implements driver.Driver.
 func (d *Driver) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.closed {
+		return nil
+	}
+	d.closed = true
 	close(d.events)
 	if d.file == nil {
 		return nil
 	}
 	return d.file.Close()
 }
+
+// network has nobody in it: nobody answers a call, and nobody ever calls.
+type network struct{}
+
+func (network) Dial(ctx context.Context, kind, address string) (net.Conn, error) {
+	return nil, &net.OpError{Op: "dial", Net: kind, Err: ErrNoProcesses}
+}
+
+func (network) Listen(kind, address string) (net.Listener, error) {
+	at, err := net.ResolveTCPAddr("tcp4", address)
+	if err != nil {
+		return nil, err
+	}
+	return &silence{at: at, over: make(chan struct{})}, nil
+}
+
+func (network) ListenPacket(kind, address string) (net.PacketConn, error) {
+	at, err := net.ResolveUDPAddr("udp4", address)
+	if err != nil {
+		return nil, err
+	}
+	return &silence{at: at, over: make(chan struct{})}, nil
+}
+
+// silence is a socket that nothing ever arrives at.
+type silence struct {
+	at   net.Addr
+	once sync.Once
+	over chan struct{}
+}
+
+func (s *silence) Accept() (net.Conn, error) {
+	<-s.over
+	return nil, net.ErrClosed
+}
+
+func (s *silence) ReadFrom([]byte) (int, net.Addr, error) {
+	<-s.over
+	return 0, nil, net.ErrClosed
+}
+
+func (s *silence) Close() error {
+	s.once.Do(func() { close(s.over) })
+	return nil
+}
+
+func (s *silence) WriteTo(b []byte, to net.Addr) (int, error) { return len(b), nil }
+func (s *silence) Addr() net.Addr                             { return s.at }
+func (s *silence) LocalAddr() net.Addr                        { return s.at }
+func (s *silence) SetDeadline(time.Time) error                { return nil }
+func (s *silence) SetReadDeadline(time.Time) error            { return nil }
+func (s *silence) SetWriteDeadline(time.Time) error           { return nil }

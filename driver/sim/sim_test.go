@@ -2,57 +2,92 @@ package sim
 
 import (
 	"context"
+	"errors"
+	"net/netip"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
+	"testing/synctest"
+	"time"
 
 	"github.com/billow-cloud/billow/driver"
+	"github.com/billow-cloud/billow/driver/drivertest"
 )
 
-// TestTheNextServerFindsTheInstances: what was launched, stopped and terminated is the same after a restart, also when
-// the last line was cut off by a kill.
-func TestTheNextServerFindsTheInstances(t *testing.T) {
+func TestConformance(t *testing.T) {
+	drivertest.Run(t, drivertest.Kind{Name: "sim", New: func(dir string) (driver.Driver, error) { return New(Config{Dir: dir}) }})
+}
+
+func spec(id, address string) driver.Spec {
+	return driver.Spec{ID: id, PrivateIP: netip.MustParseAddr(address), Subnet: netip.MustParsePrefix("172.31.0.0/20")}
+}
+
+func TestAdoption(t *testing.T) {
 	dir, ctx := t.TempDir(), context.Background()
-	open := func() *Driver {
-		d, err := New(Options{Dir: dir})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d
-	}
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	d := open()
-	for _, id := range []string{"i-1", "i-2", "i-3"} {
-		must(d.Launch(ctx, driver.Spec{ID: id}))
-	}
-	must(d.Stop(ctx, "i-2", false))
-	must(d.CreateImage(ctx, "ami-1", "i-1"))
-	must(d.Terminate(ctx, "i-3"))
-	before, err := d.Inventory(ctx)
-	must(err)
-	if _, err := d.file.WriteString(`{"ID":"i-4","Sta`); err != nil {
+	d, err := New(Config{Dir: dir})
+	if err != nil {
 		t.Fatal(err)
 	}
-	again := open()
-	after, err := again.Inventory(ctx)
-	must(err)
-	if diff := cmp.Diff(before, after, cmpopts.EquateComparable(before.Instances[0].PrivateIP)); diff != "" || len(after.Instances) != 2 {
-		t.Error(diff)
+	for _, err := range []error{
+		d.Launch(ctx, spec("i-1", "172.31.0.10")), d.Launch(ctx, spec("i-2", "172.31.0.11")), d.Launch(ctx, spec("i-3", "172.31.0.12")),
+		d.Stop(ctx, "i-2", false), d.CreateImage(ctx, "ami-1", "i-2"), d.Terminate(ctx, "i-3"),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	must(again.Reset(ctx))
-	must(again.Launch(ctx, driver.Spec{ID: "i-5", ImageID: ""}))
-	if err := again.Launch(ctx, driver.Spec{ID: "i-6", ImageID: "ami-1"}); err == nil {
-		t.Error("an image that was reset can still be launched")
+	before, _ := d.Inventory(ctx)
+	for range 2 { // once as after a crash, once as after a clean end
+		if d, err = New(Config{Dir: dir}); err != nil {
+			t.Fatal(err)
+		}
+		after, _ := d.Inventory(ctx)
+		if len(after.Instances) != 2 || after.Instances[0].State != driver.Running || after.Instances[1].State != driver.Stopped ||
+			!after.Instances[0].Started.Equal(before.Instances[0].Started) || len(after.Images) != 1 {
+			t.Errorf("found %+v, want %+v", after, before)
+		}
+		if err := d.Launch(ctx, spec("i-4", "172.31.0.10")); err == nil {
+			t.Error("the address of an adopted instance was given away")
+		}
+		d.Close()
 	}
-	last, err := open().Inventory(ctx)
-	must(err)
-	if len(last.Instances) != 1 || last.Instances[0].ID != "i-5" {
-		t.Errorf("after a reset: %+v", last)
+}
+
+func TestBootTakesTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, err := New(Config{Boot: 10 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		ctx, start := context.Background(), time.Now()
+		if err := d.Launch(ctx, spec("i-1", "172.31.0.10")); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took != 10*time.Second {
+			t.Errorf("the boot took %v", took)
+		}
+	})
+}
+
+func TestNobodyAnswers(t *testing.T) {
+	d, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if _, err := d.Network().Dial(context.Background(), "tcp", "172.31.0.10:80"); !errors.Is(err, ErrNoProcesses) {
+		t.Error(err)
+	}
+	l, err := d.Network().Listen("tcp", "169.254.169.254:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted := make(chan error)
+	go func() {
+		_, err := l.Accept()
+		accepted <- err
+	}()
+	l.Close()
+	if err := <-accepted; err == nil {
+		t.Error("somebody called")
 	}
 }

@@ -43,7 +43,7 @@ func (k *keeper) layersOf(imageID string) ([]string, error) {
 }
 
 func (k *keeper) createImage(imageID, instanceID string) error {
-	if !validID(imageID) {
+	if !driver.ValidID(imageID) {
 		return driver.Errorf(driver.CodeInvalid, "%q is not a valid image ID.", imageID)
 	}
 	i := k.find(instanceID)

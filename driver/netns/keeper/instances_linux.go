@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sync"
 	"time"
 
@@ -81,24 +80,6 @@ func (i *instance) hostname() string {
 	return i.id
 }
 
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,62}$`)
-
-func validID(id string) bool { return idPattern.MatchString(id) }
-
-func validate(spec *driver.Spec) error {
-	switch {
-	case spec == nil || !validID(spec.ID):
-		return driver.Errorf(driver.CodeInvalid, "The instance ID is not valid.")
-	case !spec.PrivateIP.Is4():
-		return driver.Errorf(driver.CodeInvalid, "Instance %s has no IPv4 address.", spec.ID)
-	case !spec.Subnet.Contains(spec.PrivateIP):
-		return driver.Errorf(driver.CodeInvalid, "The address %s of instance %s is not in its subnet %s.", spec.PrivateIP, spec.ID, spec.Subnet)
-	case len(spec.Hostname) > 64:
-		return driver.Errorf(driver.CodeInvalid, "The host name of instance %s is longer than 64 characters.", spec.ID)
-	}
-	return nil
-}
-
 func notFound(id string) error { return fmt.Errorf("%s: %w", id, driver.ErrNotFound) }
 
 // explain turns an error of the host into one that an activity can show.
@@ -129,7 +110,7 @@ func (k *keeper) current(i *instance) *boot {
 }
 
 func (k *keeper) launch(spec *driver.Spec) error {
-	if err := validate(spec); err != nil {
+	if err := spec.Validate(); err != nil {
 		return err
 	}
 	layers, err := k.layersOf(spec.ImageID)
@@ -336,7 +317,7 @@ func (k *keeper) end(i *instance, grace time.Duration, reason driver.Reason) {
 }
 
 func (k *keeper) restart(spec *driver.Spec) error {
-	if err := validate(spec); err != nil {
+	if err := spec.Validate(); err != nil {
 		return err
 	}
 	return k.withInstance(spec.ID, func(i *instance) error {

@@ -301,6 +301,9 @@ func (k *keeper) log(format string, args ...any) {
 
 // do carries out the requests that have one plain answer.
 func (k *keeper) do(ctx context.Context, req *Request) (*Response, error) {
+	if req.Spec == nil {
+		req.Spec = &driver.Spec{} // which is refused
+	}
 	switch req.Op {
 	case "launch":
 		return nil, k.launch(req.Spec)
