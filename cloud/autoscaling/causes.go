@@ -2,6 +2,7 @@ package autoscaling
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -66,6 +67,7 @@ func healthSentence(sickness string) string {
 
 // Rebalancing (AS-AZ-08). The public log these come from shows no zone names in the second; they are given here [I].
 func rebalanceLaunch(counts []zoneCount) string {
+	counts = slices.SortedFunc(slices.Values(counts), func(a, b zoneCount) int { return strings.Compare(a.zone, b.zone) })
 	var names, numbers []string
 	for _, c := range counts {
 		names, numbers = append(names, c.zone), append(numbers, fmt.Sprint(c.n))

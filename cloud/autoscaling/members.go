@@ -184,6 +184,9 @@ func (r *roster) launchFailed(m Member, i ec2.Instance) {
 		r.end(m.Activity, statusCancelled, endedWhilePending(reason.Code, reason.Message))
 	default:
 		text := reason.Message
+		if zoneTrouble(reason.Code) { // the known texts of a lack of capacity are without the code
+			text = strings.TrimPrefix(text, reason.Code+": ")
+		}
 		if text == "" {
 			text = "Client.InternalError: Client error on launch"
 		}

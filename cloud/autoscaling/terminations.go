@@ -273,7 +273,7 @@ func (r *roster) rebalance() {
 		return
 	}
 	counts := r.zoneCounts()
-	text := at(r.tx.Now(), rebalanceLaunch(slices.Clone(counts)))
+	text := at(r.tx.Now(), rebalanceLaunch(counts))
 	for range max(1, r.MaxSize/10) {
 		to, ok := r.needsOne(counts)
 		if !ok {
