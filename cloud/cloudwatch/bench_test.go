@@ -2,6 +2,7 @@ package cloudwatch
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -82,7 +83,7 @@ func BenchmarkPutOne(b *testing.B) {
 	}
 }
 
-// BenchmarkAlarms is the evaluation of all alarms that are due in a tick.
+// BenchmarkAlarms is a tick in which all 1,000 alarms are due and a sixtieth of the series is swept.
 func BenchmarkAlarms(b *testing.B) {
 	w := largeWorld(b)
 	b.ReportAllocs()
@@ -95,7 +96,7 @@ func BenchmarkAlarms(b *testing.B) {
 		b.StartTimer()
 		w.until(w.now.Add(time.Minute))
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/(2*benchGroups), "ns/alarm")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/(2*benchGroups), "ns/alarm-and-sweep")
 }
 
 // BenchmarkDescribeAlarm is a describe by name.
@@ -108,4 +109,28 @@ func BenchmarkDescribeAlarm(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkAlarm is a step with the evaluation of one alarm, which stays in its state.
+func BenchmarkAlarm(b *testing.B) {
+	w := largeWorld(b)
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		name := fmt.Sprintf("TargetTracking-group-%03d-AlarmLow", n*7%benchGroups)
+		w.inside(func(tx *cloud.Tx) { w.cw.evaluate(tx, name) })
+	}
+}
+
+// BenchmarkMemory reports what 100,500 series with twenty points each hold in memory.
+func BenchmarkMemory(b *testing.B) {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	w := largeWorld(b)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	for b.Loop() {
+		runtime.KeepAlive(w)
+	}
+	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MB")
 }

@@ -17,6 +17,9 @@ func (s *Service) PutMetricData(tx *cloud.Tx, in *shapes.PutMetricDataInput) (*s
 	if strings.HasPrefix(namespace, "AWS/") {
 		return nil, api.Errorf("InvalidParameterValue", "The value AWS/ for parameter Namespace is invalid.")
 	}
+	if !printable(namespace) {
+		return nil, api.Errorf("InvalidParameterValue", "The value %q for parameter Namespace is invalid.", namespace)
+	}
 	shape := in.MetricData
 	for _, e := range in.EntityMetricData {
 		shape = append(shape[:len(shape):len(shape)], e.MetricData...)
@@ -40,11 +43,24 @@ func (s *Service) PutMetricData(tx *cloud.Tx, in *shapes.PutMetricDataInput) (*s
 	return &shapes.PutMetricDataOutput{}, nil
 }
 
+// printable tells whether a name has no control characters, which AWS does not take and keys are made with.
+func printable(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
 // datumOf checks one measurement; name is what errors call it.
 func datumOf(tx *cloud.Tx, in *shapes.MetricDatum, name string) (Datum, error) {
 	d := Datum{Metric: api.Value(in.MetricName), Unit: api.Value(in.Unit), At: tx.Now(), Dimensions: dimensionsOf(in.Dimensions)}
 	bad := func(member string, value any) (Datum, error) {
 		return d, api.Errorf("InvalidParameterValue", "The value %v for parameter %s.%s is invalid.", value, name, member)
+	}
+	if !printable(d.Metric) {
+		return bad("MetricName", d.Metric)
 	}
 	for i, a := range d.Dimensions {
 		for _, b := range d.Dimensions[:i] {
@@ -52,7 +68,7 @@ func datumOf(tx *cloud.Tx, in *shapes.MetricDatum, name string) (Datum, error) {
 				return bad(fmt.Sprintf("Dimensions.member.%d.Name", i+1), a.Name)
 			}
 		}
-		if a.Name == "" || a.Value == "" || strings.HasPrefix(a.Name, ":") {
+		if a.Name == "" || a.Value == "" || strings.HasPrefix(a.Name, ":") || !printable(a.Name) || !printable(a.Value) {
 			return bad(fmt.Sprintf("Dimensions.member.%d", i+1), a.Name)
 		}
 	}

@@ -32,6 +32,7 @@ func TestPutMetricDataRefuses(t *testing.T) {
 		{"CW-PD-03", "InvalidParameterValue", one(func(d *shapes.MetricDatum) { d.Value = new(bound - bound); *d.Value /= *d.Value })},
 		{"CW-PD-04", "InvalidParameterCombination", one(func(d *shapes.MetricDatum) { d.StatisticValues = &shapes.StatisticSet{} })},
 		{"CW-PD-04", "InvalidParameterCombination", one(func(d *shapes.MetricDatum) { d.Value = nil })},
+		{"CW-ST-01", "InvalidParameterValue", one(func(d *shapes.MetricDatum) { d.MetricName = new("a" + fieldMark + "b") })},
 		{"CW-ST-02", "InvalidParameterValue", one(func(d *shapes.MetricDatum) { d.StorageResolution = new(int32(5)) })},
 		{"CW-ST-01", "InvalidParameterValue", one(func(d *shapes.MetricDatum) {
 			d.Dimensions = []shapes.Dimension{{Name: new("a"), Value: new("1")}, {Name: new("a"), Value: new("2")}}

@@ -17,6 +17,8 @@ func (a *Alarm) validate() error {
 	switch {
 	case a.AlarmName == "":
 		return api.Errorf("MissingParameter", "The parameter AlarmName is required.")
+	case !printable(a.AlarmName):
+		return invalid("AlarmName must not contain ASCII control characters")
 	case a.EvaluationPeriods < 1:
 		return invalid("EvaluationPeriods must be specified and at least 1")
 	case a.DatapointsToAlarm > a.EvaluationPeriods:
