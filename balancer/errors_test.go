@@ -50,7 +50,9 @@ func TestTargetFailures(t *testing.T) {
 		t.Run(c.rule+" "+c.name, func(t *testing.T) {
 			r := newRig(t, Options{})
 			cfg := config(healthy("a", c.target(t)))
-			cfg.LoadBalancers[0].IdleTimeout = 150 * time.Millisecond
+			if c.status == 504 {
+				cfg.LoadBalancers[0].IdleTimeout = 150 * time.Millisecond
+			}
 			r.apply(t, cfg)
 			status, body, h := get(t, "http://"+r.addr("lb", "l"))
 			if status != c.status {
@@ -166,7 +168,7 @@ func TestFailOpen(t *testing.T) { // LB-HC-07, LB-CL-04
 func TestBadRequests(t *testing.T) {
 	r := newRig(t, Options{})
 	c := config(named(t, "a"))
-	c.LoadBalancers[0].IdleTimeout = 200 * time.Millisecond
+	c.LoadBalancers[0].IdleTimeout = 400 * time.Millisecond
 	r.apply(t, c)
 	addr := r.addr("lb", "l")
 	x := func(n int) string { return strings.Repeat("x", n) }

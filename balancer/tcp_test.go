@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -71,24 +72,36 @@ func TestTCPIdle(t *testing.T) { // LB-CL-02
 	c := tcpConfig(healthy("a", target))
 	c.LoadBalancers[0].IdleTimeout = 200 * time.Millisecond
 	r.apply(t, c)
-	began := time.Now()
 	conn, err := net.Dial("tcp", r.addr("lb", "l"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	for range 5 { // not idle: 5 × 60 ms is more than the time-out
-		time.Sleep(60 * time.Millisecond)
-		io.WriteString(conn, "x")
-	}
 	conn.SetDeadline(time.Now().Add(5 * time.Second))
 	if _, err := conn.Read(make([]byte, 1)); err == nil || isTimeout(err) {
 		t.Error(err)
 	}
 	<-ended
-	if d := time.Since(began); d < 450*time.Millisecond {
-		t.Errorf("closed after %s", d)
-	}
+}
+
+func TestIdleWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start, limit := time.Now(), time.Minute
+		var fired time.Duration
+		w := watchIdle(func() time.Duration { return limit }, func() { fired = time.Since(start) })
+		for range 5 {
+			time.Sleep(50 * time.Second)
+			w.touch()
+		}
+		limit = 2 * time.Minute // a new configuration
+		time.Sleep(time.Hour)
+		if fired != 250*time.Second+2*time.Minute {
+			t.Errorf("fired after %s", fired)
+		}
+		stopped := watchIdle(func() time.Duration { return limit }, func() { t.Error("fired though stopped") })
+		stopped.stop()
+		time.Sleep(time.Hour)
+	})
 }
 
 func TestTCPWithoutTarget(t *testing.T) {
