@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -86,19 +87,21 @@ func TestTCPIdle(t *testing.T) { // LB-CL-02
 
 func TestIdleWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		start, limit := time.Now(), time.Minute
-		var fired time.Duration
-		w := watchIdle(func() time.Duration { return limit }, func() { fired = time.Since(start) })
+		start := time.Now()
+		var limit, fired atomic.Int64
+		limit.Store(int64(time.Minute))
+		idle := func() time.Duration { return time.Duration(limit.Load()) }
+		w := watchIdle(idle, func() { fired.Store(int64(time.Since(start))) })
 		for range 5 {
 			time.Sleep(50 * time.Second)
 			w.touch()
 		}
-		limit = 2 * time.Minute // a new configuration
+		limit.Store(int64(2 * time.Minute)) // a new configuration
 		time.Sleep(time.Hour)
-		if fired != 250*time.Second+2*time.Minute {
-			t.Errorf("fired after %s", fired)
+		if d := time.Duration(fired.Load()); d != 250*time.Second+2*time.Minute {
+			t.Errorf("fired after %s", d)
 		}
-		stopped := watchIdle(func() time.Duration { return limit }, func() { t.Error("fired though stopped") })
+		stopped := watchIdle(idle, func() { t.Error("fired though stopped") })
 		stopped.stop()
 		time.Sleep(time.Hour)
 	})
