@@ -1,0 +1,175 @@
+package region
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	asapi "github.com/billow-cloud/billow/api/autoscaling"
+	ec2api "github.com/billow-cloud/billow/api/ec2"
+	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/autoscaling"
+	"github.com/billow-cloud/billow/cloud/ec2"
+)
+
+// The size at which one step of the control plane has to be done within 50 microseconds.
+const (
+	groups  = 500
+	members = 20
+	bound   = 50.0 // µs
+)
+
+// crowd is a cloud with 10,000 instances in 500 groups, each with target tracking and half an hour of metrics.
+func crowd(b *testing.B) *world {
+	b.Helper()
+	w := newWorld(b)
+	call[asapi.CreateLaunchConfigurationOutput](w, autoscaling.Name, "CreateLaunchConfiguration", &asapi.CreateLaunchConfigurationInput{
+		LaunchConfigurationName: new("lc"), ImageId: new("ami-0123456789abcdef0"), InstanceType: new("t3.micro"),
+	})
+	for i := range groups {
+		name := groupName(i)
+		call[asapi.CreateAutoScalingGroupOutput](w, autoscaling.Name, "CreateAutoScalingGroup", &asapi.CreateAutoScalingGroupInput{
+			AutoScalingGroupName: &name, LaunchConfigurationName: new("lc"), MinSize: new(int32(0)), MaxSize: new(int32(2 * members)),
+			DesiredCapacity: new(int32(members)), AvailabilityZones: []string{"us-east-1a", "us-east-1b", "us-east-1c"}, DefaultInstanceWarmup: new(int32(0)),
+		})
+		call[asapi.PutScalingPolicyOutput](w, autoscaling.Name, "PutScalingPolicy", &asapi.PutScalingPolicyInput{
+			AutoScalingGroupName: &name, PolicyName: new("cpu"), PolicyType: new("TargetTrackingScaling"),
+			TargetTrackingConfiguration: &asapi.TargetTrackingConfiguration{TargetValue: new(50.0), PredefinedMetricSpecification: &asapi.PredefinedMetricSpecification{
+				PredefinedMetricType: new("ASGAverageCPUUtilization"),
+			}},
+		})
+		w.settle()
+	}
+	if len(w.running) != groups*members {
+		b.Fatalf("%d instances run", len(w.running))
+	}
+	for range 30 {
+		w.minute()
+	}
+	return w
+}
+
+func groupName(i int) string { return fmt.Sprintf("group-%03d", i) }
+
+// steady is near every policy's target: no alarm has anything to do.
+func steady(n int) float64 { return 46 + float64(n%5) }
+
+// minute lets a minute pass and has it measured.
+func (w *world) minute() {
+	w.until(w.now.Truncate(time.Minute).Add(time.Minute))
+	w.step(cloud.Observed{Facts: []cloud.Fact{w.usage(steady)}})
+	w.settle()
+}
+
+// report prints the median of one step's time, or of the part of it that one of parts things costs.
+func report(b *testing.B, took []time.Duration, parts int) {
+	b.Helper()
+	slices.Sort(took)
+	each := func(q float64) float64 {
+		return float64(took[int(q*float64(len(took)-1))]) / float64(parts) / float64(time.Microsecond)
+	}
+	verdict := "met"
+	if each(0.5) > bound {
+		verdict = "MISSED"
+	}
+	b.Logf("median %.2f µs, at most %g: %s (p90 %.2f µs, of %d)", each(0.5), bound, verdict, each(0.9), len(took))
+	b.ReportMetric(each(0.5), "p50-µs")
+	b.ReportMetric(each(0.9), "p90-µs")
+}
+
+// BenchmarkStep is one step of the control plane with 10,000 instances in 500 groups, and nothing around it: no store, no
+// wire. The bound is 50 µs for each.
+func BenchmarkStep(b *testing.B) {
+	if testing.Short() {
+		b.Skip("not part of the short run")
+	}
+	w := crowd(b)
+	b.Run("metric-batch-entry", w.benchBatch)
+	b.Run("metric-batch-of-one", w.benchBatchOfOne)
+	b.Run("alarm-evaluation", w.benchAlarms)
+	b.Run("describe-group", w.benchDescribeGroup)
+	b.Run("describe-instance", w.benchDescribeInstance)
+}
+
+// benchBatch is the batch of all instances' measurements of a minute; the figure is for each of its 10,000 entries, with
+// the metrics of the instance, its share in its group's metrics, and everything else that the step does.
+func (w *world) benchBatch(b *testing.B) {
+	w.t = b
+	var took []time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		w.until(w.now.Truncate(time.Minute).Add(time.Minute))
+		in := cloud.Observed{Facts: []cloud.Fact{w.usage(steady)}}
+		b.StartTimer()
+		began := time.Now()
+		w.step(in)
+		took = append(took, time.Since(began))
+		b.StopTimer()
+		w.settle()
+		b.StartTimer()
+	}
+	report(b, took, groups*members)
+}
+
+// benchBatchOfOne is a whole step about one instance's measurement.
+func (w *world) benchBatchOfOne(b *testing.B) {
+	w.t = b
+	var took []time.Duration
+	w.minute()
+	for n := 0; b.Loop(); n++ {
+		u := ec2.Usage{From: w.now.Add(-time.Minute), To: w.now, Samples: []ec2.UsageSample{{ID: w.ids[n*7919%len(w.ids)], CPUPercent: steady(n)}}}
+		began := time.Now()
+		w.step(cloud.Observed{Facts: []cloud.Fact{u}})
+		took = append(took, time.Since(began))
+	}
+	report(b, took, 1)
+}
+
+// benchAlarms is the tick at which the alarms of all groups are due, two for each; the figure is for each alarm.
+func (w *world) benchAlarms(b *testing.B) {
+	w.t = b
+	var took []time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		w.minute()
+		next := w.now.Truncate(time.Minute).Add(time.Minute)
+		w.until(next.Add(-time.Nanosecond))
+		w.now = next
+		b.StartTimer()
+		began := time.Now()
+		w.step(cloud.Tick{})
+		took = append(took, time.Since(began))
+	}
+	report(b, took, 2*groups)
+}
+
+func (w *world) benchDescribeGroup(b *testing.B) {
+	w.t = b
+	var took []time.Duration
+	for n := 0; b.Loop(); n++ {
+		in := &asapi.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{groupName(n * 13 % groups)}}
+		began := time.Now()
+		out := call[asapi.DescribeAutoScalingGroupsOutput](w, autoscaling.Name, "DescribeAutoScalingGroups", in)
+		took = append(took, time.Since(began))
+		if len(out.AutoScalingGroups) != 1 || len(out.AutoScalingGroups[0].Instances) != members {
+			b.Fatalf("%+v", out)
+		}
+	}
+	report(b, took, 1)
+}
+
+func (w *world) benchDescribeInstance(b *testing.B) {
+	w.t = b
+	var took []time.Duration
+	for n := 0; b.Loop(); n++ {
+		in := &ec2api.DescribeInstancesInput{InstanceIds: []string{w.ids[n*7919%len(w.ids)]}}
+		began := time.Now()
+		out := call[ec2api.DescribeInstancesOutput](w, ec2.Name, "DescribeInstances", in)
+		took = append(took, time.Since(began))
+		if len(out.Reservations) != 1 {
+			b.Fatalf("%+v", out)
+		}
+	}
+	report(b, took, 1)
+}

@@ -1,0 +1,44 @@
+// Package region lists the services, lowest first: the whole of what this cloud is.
+//
+// It has no behaviour of its own. A service may call those above it in the list, in the same step, and hears events of
+// those above it; it knows nothing of those below.
+package region
+
+import (
+	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/autoscaling"
+	"github.com/billow-cloud/billow/cloud/cloudwatch"
+	"github.com/billow-cloud/billow/cloud/ec2"
+	"github.com/billow-cloud/billow/cloud/elb"
+	"github.com/billow-cloud/billow/cloud/elbv2"
+	"github.com/billow-cloud/billow/cloud/sns"
+	"github.com/billow-cloud/billow/cloud/ssm"
+	"github.com/billow-cloud/billow/cloud/sts"
+)
+
+// Options are what a cloud is made with; they are the same over its whole life.
+type Options struct {
+	// Seed decides every ID that the cloud will make.
+	Seed uint64
+	// DNSSuffix ends the names of load balancers: "localhost" (also if empty) or "amazonaws.com".
+	DNSSuffix string
+	// Endpoint is the URL that clients reach the server by: it is in the links that topics send. Empty is the default one.
+	Endpoint string
+	// AnyImage takes every well-formed image ID for the built-in image.
+	AnyImage bool
+}
+
+// New makes an empty cloud.
+func New(o Options) *cloud.Cloud {
+	metrics := cloudwatch.New()
+	topics := sns.New()
+	if o.Endpoint != "" {
+		topics.Endpoint = o.Endpoint
+	}
+	parameters := ssm.New()
+	instances := ec2.New(metrics, parameters, ec2.Options{AnyImage: o.AnyImage})
+	balancers := elbv2.New(instances, metrics, elbv2.Options{DNSSuffix: o.DNSSuffix})
+	classic := elb.New(balancers, instances, metrics)
+	groups := autoscaling.New(instances, balancers, classic, metrics, topics)
+	return cloud.New(o.Seed, metrics, topics, parameters, instances, balancers, classic, groups, sts.New())
+}

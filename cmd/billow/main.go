@@ -1,0 +1,93 @@
+// Command billow is the whole of Billow in one binary: the server, its command line, and the programs that the
+// namespace driver runs inside instances (the binary starts itself again for those).
+//
+// It holds no logic of the cloud: every subcommand reads flags, wires packages together, or talks to a running server
+// as any client does.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the command line. Every flag has an environment twin: BILLOW_ and the flag's name.
+type commands struct {
+	Serve   serve   `cmd:"" help:"Run the cloud."`
+	Env     env     `cmd:"" help:"Print shell exports that point AWS clients at a server: eval \"$(billow env)\"."`
+	Exec    execute `cmd:"" help:"Run a command in an instance."`
+	Ops     ops     `cmd:"" help:"List every AWS operation and whether it is real, stored only, or absent."`
+	Demo    demo    `cmd:"" help:"Show a group that scales, live: load, alarm, policy, new instances, a replacement, and back."`
+	DemoApp demoApp `cmd:"" name:"demo-app" hidden:"" help:"The web application of the demo."`
+	Destroy destroy `cmd:"" help:"End the instances of a stopped server and remove its data directory."`
+	Version version `cmd:"" help:"Print the version."`
+}
+
+// data is the flag of all commands that belong to one server.
+type data struct {
+	Data string `help:"The server's data directory." placeholder:"DIR" default:"${data}" type:"path"`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	parser := kong.Must(&commands{},
+		kong.Name("billow"),
+		kong.Description("An auto-scaling cloud in one binary, for unmodified AWS clients."),
+		kong.DefaultEnvars("BILLOW"),
+		kong.UsageOnError(),
+		kong.Vars{"data": stateDir()},
+		kong.BindTo(ctx, (*context.Context)(nil)),
+	)
+	line, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
+	err = line.Run()
+	var status exitStatus
+	switch {
+	case err == nil:
+	case errors.As(err, &status):
+		stop()
+		os.Exit(int(status))
+	default:
+		fmt.Fprintln(os.Stderr, "billow:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// exitStatus is an error that has been told already, or needs no telling.
+type exitStatus int
+
+func (s exitStatus) Error() string { return fmt.Sprint("exit status ", int(s)) }
+
+// stateDir is where a user's server keeps its data unless told otherwise.
+func stateDir() string {
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return dir + "/billow"
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "billow-data"
+	}
+	return home + "/.local/state/billow"
+}
+
+type version struct{}
+
+func (version) Run() error {
+	fmt.Println("billow", buildVersion())
+	return nil
+}
+
+func buildVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

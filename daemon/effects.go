@@ -1,0 +1,154 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/store"
+)
+
+// effects starts wishes once the changes that they came with are durable: those about one thing in the order in which
+// they were made, those about different things side by side.
+type effects struct {
+	store *store.Store
+	log   *slog.Logger
+	// key names what an effect is about; do carries it out. An effect with an empty key is carried out at once, in
+	// order, and must not block.
+	key func(cloud.Effect) string
+	do  func(context.Context, cloud.Effect)
+
+	mu      sync.Mutex
+	pending []pending
+	more    chan struct{}
+	queues  map[string][]cloud.Effect // what is waiting per key; the key is present while one is being carried out
+	idle    *sync.Cond
+}
+
+type pending struct {
+	ticket store.Ticket
+	wishes []cloud.Effect
+}
+
+func newEffects(s *store.Store, log *slog.Logger, key func(cloud.Effect) string, do func(context.Context, cloud.Effect)) *effects {
+	e := &effects{store: s, log: log, key: key, do: do, more: make(chan struct{}, 1), queues: map[string][]cloud.Effect{}}
+	e.idle = sync.NewCond(&e.mu)
+	return e
+}
+
+// add queues wishes behind a ticket.
+func (e *effects) add(t store.Ticket, wishes []cloud.Effect) {
+	if len(wishes) == 0 {
+		return
+	}
+	e.mu.Lock()
+	e.pending = append(e.pending, pending{t, wishes})
+	e.mu.Unlock()
+	select {
+	case e.more <- struct{}{}:
+	default:
+	}
+}
+
+// run starts effects until ctx ends, then waits for those under way.
+func (e *effects) run(ctx context.Context) {
+	defer e.drain()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.more:
+		}
+		e.mu.Lock()
+		batch := e.pending
+		e.pending = nil
+		e.mu.Unlock()
+		for _, p := range batch {
+			if !e.durable(ctx, p.ticket) {
+				return
+			}
+			for _, w := range p.wishes {
+				e.start(ctx, w)
+			}
+		}
+	}
+}
+
+// durable waits as long as it takes: an effect must never run ahead of the rows that explain it.
+func (e *effects) durable(ctx context.Context, t store.Ticket) bool {
+	for {
+		err := e.store.Wait(ctx, t)
+		if err == nil {
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		e.log.Error("effects are waiting for the store", "error", err)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func (e *effects) start(ctx context.Context, w cloud.Effect) {
+	key := e.key(w)
+	if key == "" {
+		e.do(ctx, w)
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	queue, busy := e.queues[key]
+	if n := len(queue); n > 0 && reflect.TypeOf(queue[n-1]) == reflect.TypeOf(w) {
+		queue[n-1] = w // the same wish, made again before its turn came
+		return
+	}
+	e.queues[key] = append(queue, w)
+	if !busy {
+		go e.work(ctx, key)
+	}
+}
+
+// work carries out what is queued for one key, and ends with the queue.
+func (e *effects) work(ctx context.Context, key string) {
+	for {
+		e.mu.Lock()
+		queue := e.queues[key]
+		if len(queue) == 0 || ctx.Err() != nil {
+			delete(e.queues, key)
+			e.idle.Broadcast()
+			e.mu.Unlock()
+			return
+		}
+		w := queue[0]
+		e.queues[key] = queue[1:]
+		e.mu.Unlock()
+		e.do(ctx, w)
+	}
+}
+
+// drain waits until nothing is being carried out.
+func (e *effects) drain() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for len(e.queues) > 0 {
+		e.idle.Wait()
+	}
+}
+
+// forget drops what has not been started, and waits for the rest.
+func (e *effects) forget() {
+	e.mu.Lock()
+	e.pending = nil
+	for key := range e.queues {
+		e.queues[key] = nil
+	}
+	e.mu.Unlock()
+	e.drain()
+}

@@ -1,0 +1,94 @@
+package daemon
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/billow-cloud/billow/api/catalog"
+	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/wire"
+)
+
+// handler is everything that the API's port answers: load balancers by their Host header, the server's own pages under
+// /_billow/, and the AWS APIs.
+func (d *Daemon) handler() http.Handler {
+	config := wire.Config{
+		Services: catalog.Services,
+		Backend:  d,
+		Report: func(c wire.Call, cause error) {
+			d.log.Error("a call failed inside", "service", c.Service, "operation", c.Operation, "request", c.RequestID, "error", cause)
+		},
+	}
+	if d.config.Auth != AuthNone {
+		config.Secret = func(key string) (string, string, bool) {
+			return d.access.SecretAccessKey, d.access.Account, key == d.access.AccessKeyID
+		}
+	}
+	aws := wire.New(config)
+	own := d.ownPages()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if lb, ok := d.routes.match(r.Host); ok {
+			lb.ServeHTTP(w, r)
+		} else if strings.HasPrefix(r.URL.Path, "/_billow/") {
+			own.ServeHTTP(w, r)
+		} else {
+			aws.ServeHTTP(w, r)
+		}
+	})
+}
+
+// Call implements wire.Backend.
+func (d *Daemon) Call(ctx context.Context, c wire.Call) (any, error) {
+	d.resetting.RLock()
+	defer d.resetting.RUnlock()
+	return d.loop.call(ctx, cloud.Call{
+		Scope: cloud.Scope{Account: c.Account, Region: c.Region}, RequestID: c.RequestID,
+		Service: c.Service, Operation: c.Operation, In: c.In,
+	})
+}
+
+func (d *Daemon) ownPages() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /_billow/health", func(w http.ResponseWriter, r *http.Request) {
+		answerJSON(w, map[string]any{
+			"status": "ok", "version": d.config.Version, "driver": d.config.Driver.Name(),
+			"notes": append([]string{}, d.config.Driver.Notes()...), "timeScale": d.config.TimeScale,
+		})
+	})
+	mux.HandleFunc("GET /_billow/clock", func(w http.ResponseWriter, r *http.Request) {
+		wall := time.Now()
+		answerJSON(w, map[string]any{"wall": wall.UTC(), "cloud": d.loop.clock.At(wall), "timeScale": d.config.TimeScale})
+	})
+	mux.Handle("GET /_billow/metrics", promhttp.HandlerFor(d.metrics(), promhttp.HandlerOpts{}))
+	mux.HandleFunc("POST /_billow/reset", func(w http.ResponseWriter, r *http.Request) {
+		if d.config.Auth != AuthNone {
+			http.Error(w, "reset works only on servers started with --auth none", http.StatusForbidden)
+			return
+		}
+		if err := d.reset(r.Context()); err != nil {
+			d.log.Error("reset failed", "error", err)
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		answerJSON(w, map[string]any{"status": "ok"})
+	})
+	mux.HandleFunc("/_billow/", func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path), http.StatusNotFound)
+	})
+	return mux
+}
+
+func answerJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(v)
+}
+
+// seed is for the first start of a store; later ones go on with the generator's row.
+func seed() uint64 { return binary.BigEndian.Uint64(random(8)) }
