@@ -286,7 +286,7 @@ func TestDecisionsKeepTheirPromises(t *testing.T) {
 func TestMoreLoadNeverMeansLess(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	out, in := steps50()
-	for i := range 3_000 {
+	for i := range 600 {
 		v := someView(r)
 		v.Pending, v.NoLaunch, v.NoTerminate = 0, false, false
 		last, lastStep := 0, 0

@@ -56,7 +56,7 @@ func (s *Service) decide(tx *cloud.Tx, group string) {
 	case g.suspended("AlarmNotification"):
 		d.Reason = "AlarmNotification is suspended" // AS-SP-06
 	default:
-		d = Decide(s.view(tx, g), b.signals)
+		d = Decide(s.view(tx, g, b.capacity), b.signals)
 	}
 	b.record(d)
 	if d.Desired != g.DesiredCapacity {
@@ -72,9 +72,8 @@ func (s *Service) decide(tx *cloud.Tx, group string) {
 	}
 }
 
-// view is what the policies may know of a group now.
-func (s *Service) view(tx *cloud.Tx, g Group) View {
-	c := s.capacity(tx, g, 0)
+// view is what the policies may know of a group now; c is its capacity, counted with any warm-up.
+func (s *Service) view(tx *cloud.Tx, g Group, c Capacity) View {
 	v := View{
 		Now: tx.Now(), Min: c.Min, Max: c.Max, Desired: c.Desired, InService: c.InService, Pending: c.Pending,
 		CooldownEnds: g.cooldownEnds(), NoLaunch: g.suspended("Launch"), NoTerminate: g.suspended("Terminate"),
@@ -191,7 +190,8 @@ func (s *Service) ExecutePolicy(tx *cloud.Tx, in *shape.ExecutePolicyInput) (*sh
 	case p.Type == typeStep && api.Value(in.HonorCooldown):
 		return nil, invalid("HonorCooldown is not supported for policy type StepScaling") // AS-CD-05
 	}
-	v := s.view(tx, g)
+	c := s.capacity(tx, g, p.warmup(g))
+	v := s.view(tx, g, c)
 	if api.Value(in.HonorCooldown) && blocked(v) != "" { // AS-CD-04
 		id := v.Activity
 		if id == "" {
@@ -200,7 +200,7 @@ func (s *Service) ExecutePolicy(tx *cloud.Tx, in *shape.ExecutePolicyInput) (*sh
 		return nil, api.Errorf("ScalingActivityInProgress", "Scaling activity %s is in progress and blocks this action", id)
 	}
 	d := Decide(v, []Signal{{
-		Policy: p, Due: true, Warming: s.capacity(tx, g, p.warmup(g)).Warming,
+		Policy: p, Due: true, Warming: c.Warming,
 		Value: api.Value(in.MetricValue), HasValue: in.MetricValue != nil, Threshold: api.Value(in.BreachThreshold),
 		Below: api.Value(in.MetricValue) < api.Value(in.BreachThreshold), ByHand: true, HonorCooldown: api.Value(in.HonorCooldown),
 	}})

@@ -1,0 +1,87 @@
+package autoscaling
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	shape "github.com/billow-cloud/billow/api/autoscaling"
+	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/table"
+)
+
+// After a restart everything goes on as if there had been none.
+func TestARestartChangesNothing(t *testing.T) {
+	stored := map[[2]string][]byte{}
+	w := scaledWorldKeeping(t, stored)
+	w.track("cpu", 50, nil)
+	must[shape.EnableMetricsCollectionOutput](w, Name, "EnableMetricsCollection", &shape.EnableMetricsCollectionInput{AutoScalingGroupName: new("g"), Granularity: new("1Minute")})
+	must[shape.PutScheduledUpdateGroupActionOutput](w, Name, "PutScheduledUpdateGroupAction", &shape.PutScheduledUpdateGroupActionInput{
+		AutoScalingGroupName: new("g"), ScheduledActionName: new("s"), Recurrence: new("30 4 * * *"), MaxSize: new(int32(6))})
+	w.load(7, 130)
+	w.advance(35 * time.Second)
+
+	again := newWorld(t, 0)
+	for k, row := range stored {
+		if err := again.cloud.Load(k[0], k[1], row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again.now, again.checked, again.running, again.facts, again.trace = w.now, w.checked, w.running, w.facts, nil
+	rows := func(w *world) map[string]string {
+		all := map[string]string{}
+		w.cloud.Dump(func(table, key string, row any) bool {
+			b, err := json.Marshal(row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[table+" "+key] = string(b)
+			return true
+		})
+		return all
+	}
+	if diff := cmp.Diff(rows(w), rows(again)); diff != "" {
+		t.Fatalf("the rows' durable form is not exact: %s", diff)
+	}
+	for _, x := range []*world{w, again} {
+		x.load(30, 130)
+	}
+	if a, b := w.group("g"), again.group("g"); a.DesiredCapacity != b.DesiredCapacity || b.MaxSize != 6 {
+		t.Errorf("without a restart %d, with one %d (max %d)", a.DesiredCapacity, b.DesiredCapacity, b.MaxSize)
+	}
+	for _, metric := range []string{"GroupDesiredCapacity"} {
+		if a, b := len(w.statistics("AWS/AutoScaling", metric, 40)), len(again.statistics("AWS/AutoScaling", metric, 40)); a != b {
+			t.Errorf("%s: %d points, %d after a restart", metric, a, b)
+		}
+	}
+}
+
+// scaledWorldKeeping is scaledWorld with the durable form of all rows kept in stored.
+func scaledWorldKeeping(t *testing.T, stored map[[2]string][]byte) *world {
+	w := scaledWorld(t, 1, 4, 1, nil)
+	w.cloud.Dump(func(name, key string, row any) bool {
+		b, err := table.Encode(table.Change{Row: row})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored[[2]string{name, key}] = b
+		return true
+	})
+	w.trace = func(out cloud.Output) {
+		for _, c := range out.Changes {
+			k := [2]string{c.Table, c.Key}
+			if c.Row == nil {
+				delete(stored, k)
+				continue
+			}
+			b, err := table.Encode(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored[k] = b
+		}
+	}
+	return w
+}
