@@ -41,12 +41,50 @@ var etcNames = []string{
 // etcPrefixes are names with a version in them.
 var etcPrefixes = []string{"python3.", "java-", "php", "perl5", "ruby"}
 
+// needBase waits for the built-in image; if it could not be made at start, it
+// is tried again.
+func (k *keeper) needBase() error {
+	<-k.baseMade
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.base != nil {
+		return nil
+	}
+	var err error
+	k.base, err = makeBase("/proc/self/exe", k.rootless)
+	return err
+}
+
 // makeBase builds base/ below the working directory.
 func makeBase(executable string, rootless bool) (*base, error) {
 	if err := os.RemoveAll("base"); err != nil {
 		return nil, err
 	}
 	b := &base{}
+	if err := makeSkeleton(); err != nil {
+		return nil, err
+	}
+	if err := b.makeTops(); err != nil {
+		return nil, err
+	}
+	os.Symlink("/run", "base/root/var/run")
+	os.Symlink("/run/lock", "base/root/var/lock")
+	os.Chown("base/root/home/ec2-user", firstUser, firstUser) // without root there is one user only, who owns it
+	mirrorVar()
+	if rootless {
+		b.mirrorPrograms()
+	}
+	if err := makeEtc(); err != nil {
+		return nil, fmt.Errorf("making /etc of the built-in image: %w", err)
+	}
+	if err := makeTools(executable); err != nil {
+		return nil, fmt.Errorf("putting billow into the built-in image: %w", err)
+	}
+	return b, nil
+}
+
+// makeSkeleton makes the directories that every system has.
+func makeSkeleton() error {
 	for _, dir := range []struct {
 		path string
 		mode fs.FileMode
@@ -59,12 +97,17 @@ func makeBase(executable string, rootless bool) (*base, error) {
 		{"base/usr/local/bin", 0o755}, {"base/usr/local/sbin", 0o755},
 	} {
 		if err := os.MkdirAll(dir.path, 0o755); err != nil {
-			return nil, err
+			return err
 		}
 		if err := os.Chmod(dir.path, dir.mode); err != nil {
-			return nil, err
+			return err
 		}
 	}
+	return nil
+}
+
+// makeTops finds the host's top directories. Links are copied as they are.
+func (b *base) makeTops() error {
 	for _, top := range topDirectories {
 		info, err := os.Lstat("/" + top)
 		switch {
@@ -75,38 +118,16 @@ func makeBase(executable string, rootless bool) (*base, error) {
 				err = os.Symlink(target, filepath.Join("base/root", top))
 			}
 			if err != nil {
-				return nil, err
+				return err
 			}
 		case info.IsDir():
 			if err := os.Mkdir(filepath.Join("base/root", top), 0o755); err != nil {
-				return nil, err
+				return err
 			}
 			b.tops = append(b.tops, top)
 		}
 	}
-	os.Symlink("/run", "base/root/var/run")
-	os.Symlink("/run/lock", "base/root/var/lock")
-	os.Chown("base/root/home/ec2-user", firstUser, firstUser) // without root there is one user only, who owns it
-	mirrorVar()
-	if rootless {
-		for _, top := range b.tops {
-			mirrorDirectories(top, 2)
-		}
-		mirrorDirectories("usr/local", 4)
-		for _, pattern := range []string{"/usr/lib/python3*/*-packages", "/usr/lib/python3/dist-packages", "/usr/lib/*-linux-gnu/*"} {
-			found, _ := filepath.Glob(pattern)
-			for _, path := range found {
-				mirrorDirectories(path[1:], 0)
-			}
-		}
-	}
-	if err := makeEtc(); err != nil {
-		return nil, fmt.Errorf("making /etc of the built-in image: %w", err)
-	}
-	if err := makeTools(executable); err != nil {
-		return nil, fmt.Errorf("putting billow into the built-in image: %w", err)
-	}
-	return b, nil
+	return nil
 }
 
 // mirrorVar makes the empty directories that installed programs expect to
@@ -138,6 +159,20 @@ func mirrorDirectories(path string, depth int) {
 	for _, entry := range entries {
 		if entry.IsDir() {
 			mirrorDirectories(path+"/"+entry.Name(), depth-1)
+		}
+	}
+}
+
+// mirrorPrograms does that where programs are usually added.
+func (b *base) mirrorPrograms() {
+	for _, top := range b.tops {
+		mirrorDirectories(top, 2)
+	}
+	mirrorDirectories("usr/local", 4)
+	for _, pattern := range []string{"/usr/lib/python3*/*-packages", "/usr/lib/*-linux-gnu/*"} {
+		found, _ := filepath.Glob(pattern)
+		for _, path := range found {
+			mirrorDirectories(path[1:], 0)
 		}
 	}
 }

@@ -54,15 +54,18 @@ func findCgroups(name string) *cgroups {
 		}
 	}
 	if !c.has("cpu") {
-		c.notes = append(c.notes, "Instances are not held to their type's CPU: that needs root, or a delegated cgroup with the cpu controller.")
+		c.notes = append(c.notes, "Instances are not held to their type's CPU: that needs root.")
 	}
 	if !c.has("memory") {
-		c.notes = append(c.notes, "Instances are not held to their type's memory: that needs root, or a delegated cgroup with the memory controller.")
+		c.notes = append(c.notes, "Instances are not held to their type's memory: that needs root.")
 	}
 	return c
 }
 
 func (c *cgroups) has(controller string) bool { return c.v2[controller] || c.v1[controller] != "" }
+
+// countsCPU tells whether placement.cpu works: v2 groups count even without a controller.
+func (c *cgroups) countsCPU() bool { return c.unified != "" || c.v1["cpuacct"] != "" }
 
 // findUnified tries the v2 tree: below our own group, or else beside the top
 // level ones (a group with processes of its own cannot hand out controllers).
@@ -82,7 +85,7 @@ func (c *cgroups) findUnified(mount, own, name string) {
 				}
 			}
 		}
-		// Joining needs rights over the common ancestor too: try it with a thread's worth of nothing.
+		// To put a process there takes rights over the common ancestor too.
 		if unix.Access(filepath.Join(parent, "cgroup.procs"), unix.W_OK) == nil && (len(c.v2) > 0 || len(wanted) == 0 || parent == mount) {
 			c.unified = dir
 			return

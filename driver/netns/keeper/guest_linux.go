@@ -90,6 +90,10 @@ func (k *keeper) clone(place *placement) (*guest, error) {
 		conn.Close()
 		return nil, fmt.Errorf("cloning the instance: %w", err)
 	}
+	if !k.cgroups.has("cpu") {
+		// Nothing else keeps busy instances from starving the daemon.
+		unix.Setpriority(unix.PRIO_PROCESS, g.pid, 5)
+	}
 	go g.receive()
 	return g, nil
 }

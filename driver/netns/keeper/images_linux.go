@@ -61,6 +61,9 @@ func (k *keeper) createImage(imageID, instanceID string) error {
 	if exists {
 		return nil
 	}
+	if err := k.needBase(); err != nil {
+		return explain("making image "+imageID, err)
+	}
 	if len(i.record.Layers) >= maxLayers {
 		return driver.Errorf(driver.CodeInvalid, "Image %s would have more than %d layers.", imageID, maxLayers)
 	}

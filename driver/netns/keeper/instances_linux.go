@@ -156,6 +156,9 @@ func (k *keeper) forget(i *instance) {
 
 // start boots the instance from what its record says. The caller holds wish.
 func (k *keeper) start(i *instance) (err error) {
+	if err := k.needBase(); err != nil {
+		return err
+	}
 	if err := k.claimAddress(i); err != nil {
 		return err
 	}

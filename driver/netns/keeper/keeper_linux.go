@@ -31,7 +31,8 @@ type keeper struct {
 	executable string
 	null, lock *os.File
 	listener   *net.UnixListener
-	base       *base
+	base       *base // once baseMade is closed; nil if that failed
+	baseMade   chan struct{}
 	cgroups    *cgroups
 	vpc        *vpc
 	filter     []byte // seccomp
@@ -70,7 +71,7 @@ func start(rootless bool) (*keeper, error) {
 	k := &keeper{
 		rootless: rootless, instances: map[string]*instance{}, images: map[string]imageRecord{}, making: map[string]bool{},
 		addresses: map[netip.Addr]*instance{}, subscribers: map[chan driver.Event]bool{}, filter: seccompFilter(),
-		executable: "/proc/self/exe",
+		executable: "/proc/self/exe", baseMade: make(chan struct{}),
 	}
 	if err := k.takeLock(); err != nil {
 		return nil, err
@@ -97,9 +98,7 @@ func start(rootless bool) (*keeper, error) {
 	if err := k.probeOverlay(); err != nil {
 		return nil, err
 	}
-	if k.base, err = makeBase(program, rootless); err != nil {
-		return nil, explain("making the built-in image", err)
-	}
+	go k.prepareBase(program)
 	if k.vpc, err = newVPC(); err != nil {
 		return nil, err
 	}
@@ -118,6 +117,15 @@ func start(rootless bool) (*keeper, error) {
 		return nil, err
 	}
 	return k, os.Chmod(SocketName, 0o600)
+}
+
+// prepareBase makes the built-in image while the daemon goes on starting.
+func (k *keeper) prepareBase(program string) {
+	defer close(k.baseMade)
+	var err error
+	if k.base, err = makeBase(program, k.rootless); err != nil {
+		k.log("making the built-in image: %v", err)
+	}
 }
 
 // probeOverlay finds out now what would otherwise fail every launch.

@@ -47,7 +47,7 @@ func (k *keeper) measure() []driver.Usage {
 			byNamespace[ns] = sums[n]
 		}
 	}
-	addProcesses(byNamespace)
+	k.addProcesses(byNamespace)
 	traffic := k.vpc.traffic()
 	now := time.Now()
 	usages := make([]driver.Usage, len(all))
@@ -82,7 +82,7 @@ func (k *keeper) measure() []driver.Usage {
 
 // addProcesses goes through /proc, which shows our PID namespace: this process
 // and everything in the instances.
-func addProcesses(byNamespace map[string]*usage) {
+func (k *keeper) addProcesses(byNamespace map[string]*usage) {
 	dir, err := os.Open("/proc")
 	if err != nil {
 		return
@@ -100,13 +100,17 @@ func addProcesses(byNamespace map[string]*usage) {
 		if err != nil || sum == nil {
 			continue
 		}
-		// The name in parentheses may hold anything; what counts comes after it.
-		stat := readString(process + "/stat")
-		if f := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:]); len(f) > 14 {
-			sum.cpu += time.Duration(parse(f[11])+parse(f[12])+parse(f[13])+parse(f[14])) * tick
+		if !k.cgroups.countsCPU() {
+			// The name in parentheses may hold anything; what counts comes after it.
+			stat := readString(process + "/stat")
+			if f := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:]); len(f) > 14 {
+				sum.cpu += time.Duration(parse(f[11])+parse(f[12])+parse(f[13])+parse(f[14])) * tick
+			}
 		}
-		if f := strings.Fields(readString(process + "/statm")); len(f) > 2 {
-			sum.memory += int64(parse(f[1])-parse(f[2])) * page
+		if !k.cgroups.has("memory") {
+			if f := strings.Fields(readString(process + "/statm")); len(f) > 2 {
+				sum.memory += int64(parse(f[1])-parse(f[2])) * page
+			}
 		}
 		for line := range strings.Lines(readString(process + "/io")) {
 			key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
