@@ -17,7 +17,7 @@ func (s *Service) DescribeInstanceAttribute(tx *cloud.Tx, in *shape.DescribeInst
 		return nil, err
 	}
 	text := func(v string) *shape.AttributeValue { return &shape.AttributeValue{Value: optional(v)} }
-	truth := func(v bool) *shape.AttributeBooleanValue { return &shape.AttributeBooleanValue{Value: new(v)} }
+	boolean := func(v bool) *shape.AttributeBooleanValue { return &shape.AttributeBooleanValue{Value: new(v)} }
 	out := &shape.DescribeInstanceAttributeOutput{InstanceId: new(i.ID)}
 	switch attribute := api.Value(in.Attribute); attribute {
 	case "instanceType":
@@ -25,9 +25,9 @@ func (s *Service) DescribeInstanceAttribute(tx *cloud.Tx, in *shape.DescribeInst
 	case "userData":
 		out.UserData = text(base64.StdEncoding.EncodeToString(i.UserData))
 	case "disableApiTermination":
-		out.DisableApiTermination = truth(i.DisableAPITermination)
+		out.DisableApiTermination = boolean(i.DisableAPITermination)
 	case "disableApiStop":
-		out.DisableApiStop = truth(i.DisableAPIStop)
+		out.DisableApiStop = boolean(i.DisableAPIStop)
 	case "instanceInitiatedShutdownBehavior":
 		out.InstanceInitiatedShutdownBehavior = text(i.ShutdownBehaviour)
 	case "rootDeviceName":
@@ -40,11 +40,11 @@ func (s *Service) DescribeInstanceAttribute(tx *cloud.Tx, in *shape.DescribeInst
 	case "groupSet":
 		out.Groups = s.describer(tx).groupsOf(i)
 	case "sourceDestCheck":
-		out.SourceDestCheck = truth(i.SourceDestCheck)
+		out.SourceDestCheck = boolean(i.SourceDestCheck)
 	case "ebsOptimized":
-		out.EbsOptimized = truth(i.EbsOptimized)
+		out.EbsOptimized = boolean(i.EbsOptimized)
 	case "enaSupport":
-		out.EnaSupport = truth(true)
+		out.EnaSupport = boolean(true)
 	case "enclaveOptions":
 		out.EnclaveOptions = &shape.EnclaveOptions{Enabled: new(false)}
 	case "sriovNetSupport":

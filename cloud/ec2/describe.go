@@ -1,8 +1,6 @@
 package ec2
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,12 +9,6 @@ import (
 	shape "github.com/billow-cloud/billow/api/ec2"
 	"github.com/billow-cloud/billow/cloud"
 )
-
-var stateCodes = map[string]int32{Pending: 0, Running: 16, ShuttingDown: 32, Terminated: 48, Stopping: 64, Stopped: 80}
-
-func stateShape(state string) *shape.InstanceState {
-	return &shape.InstanceState{Name: new(state), Code: new(stateCodes[state])}
-}
 
 // field makes a filter of one value of an instance.
 func field(get func(i Instance) string) func(*cloud.Tx, Instance) []string {
@@ -58,7 +50,7 @@ func (s *Service) instanceFields() fields[Instance] {
 	return fields[Instance]{
 		"instance-id":               field(func(i Instance) string { return i.ID }),
 		"instance-state-name":       field(func(i Instance) string { return i.State }),
-		"instance-state-code":       field(func(i Instance) string { return strconv.Itoa(int(stateCodes[i.State])) }),
+		"instance-state-code":       field(func(i Instance) string { return strconv.Itoa(int(*stateShape(i.State).Code)) }),
 		"instance-type":             field(func(i Instance) string { return i.InstanceType }),
 		"instance-lifecycle":        field(func(i Instance) string { return i.Lifecycle }),
 		"image-id":                  field(func(i Instance) string { return i.ImageID }),
@@ -173,132 +165,18 @@ func (s *Service) DescribeInstances(tx *cloud.Tx, in *shape.DescribeInstancesInp
 		return nil, err
 	}
 	out := &shape.DescribeInstancesOutput{NextToken: next}
-	at := map[string]int{}
 	d := s.describer(tx)
+	at := map[string]int{}
 	for _, i := range found {
 		n, ok := at[i.ReservationID]
 		if !ok {
 			n = len(out.Reservations)
 			at[i.ReservationID] = n
 			out.Reservations = append(out.Reservations, shape.Reservation{
-				ReservationId: new(i.ReservationID), OwnerId: new(tx.Scope.Account), RequesterId: optional(i.RequesterID), Groups: []shape.GroupIdentifier{},
+				ReservationId: new(i.ReservationID), OwnerId: d.owner, RequesterId: optional(i.RequesterID), Groups: []shape.GroupIdentifier{},
 			})
 		}
 		out.Reservations[n].Instances = append(out.Reservations[n].Instances, d.shape(i))
 	}
 	return out, nil
-}
-
-// describer writes instances as DescribeInstances shows them. It remembers what they share.
-type describer struct {
-	s      *Service
-	tx     *cloud.Tx
-	groups map[string]string
-}
-
-func (s *Service) describer(tx *cloud.Tx) describer { return describer{s, tx, map[string]string{}} }
-
-func (d describer) groupsOf(i Instance) []shape.GroupIdentifier {
-	var all []shape.GroupIdentifier
-	for _, id := range i.SecurityGroupIDs {
-		name, ok := d.groups[id]
-		if !ok {
-			g, _ := d.s.groups.Get(d.tx, id)
-			name = g.Name
-			d.groups[id] = name
-		}
-		all = append(all, shape.GroupIdentifier{GroupId: new(id), GroupName: new(name)})
-	}
-	return all
-}
-
-func (d describer) shape(i Instance) shape.Instance {
-	out := shape.Instance{
-		InstanceId: new(i.ID), ImageId: new(i.ImageID), State: stateShape(i.State), StateTransitionReason: new(i.Transition),
-		PrivateDnsName: new(privateDNS(d.tx.Scope.Region, i.PrivateIP)), PublicDnsName: new(d.s.publicDNS(d.tx, i.PublicIP)),
-		PrivateIpAddress: optional(i.PrivateIP), PublicIpAddress: optional(i.PublicIP), KeyName: optional(i.KeyName),
-		AmiLaunchIndex: new(int32(i.LaunchIndex)), InstanceType: new(i.InstanceType), LaunchTime: new(i.LaunchTime), ClientToken: new(i.ClientToken),
-		Placement:    &shape.Placement{AvailabilityZone: new(i.Zone), AvailabilityZoneId: new(ZoneID(i.Zone)), GroupName: new(i.PlacementGroup), Tenancy: new(i.Tenancy)},
-		Monitoring:   &shape.Monitoring{State: new(monitoring(i))},
-		Architecture: new(i.Architecture), EbsOptimized: new(i.EbsOptimized), EnaSupport: new(true), Hypervisor: new("xen"), VirtualizationType: new("hvm"),
-		InstanceLifecycle: optional(i.Lifecycle), RootDeviceName: new(i.rootDevice()), RootDeviceType: new("ebs"),
-		Tags: tagShapes(d.s.Tags(d.tx, i.ID)), BootMode: new("uefi-preferred"), CurrentInstanceBootMode: new("uefi"), PlatformDetails: new("Linux/UNIX"),
-		UsageOperation: new("RunInstances"), UsageOperationUpdateTime: new(i.Created), MetadataOptions: i.Metadata.shape(i.State),
-		CapacityReservationSpecification: &shape.CapacityReservationSpecificationResponse{CapacityReservationPreference: new("open")},
-		HibernationOptions:               &shape.HibernationOptions{Configured: new(false)},
-		EnclaveOptions:                   &shape.EnclaveOptions{Enabled: new(false)},
-		MaintenanceOptions:               &shape.InstanceMaintenanceOptions{AutoRecovery: new("default")},
-	}
-	kind, _ := Type(i.InstanceType)
-	if kind.VCPUs > 0 {
-		out.CpuOptions = &shape.CpuOptions{CoreCount: new(int32(kind.cores())), ThreadsPerCore: new(int32(kind.VCPUs / kind.cores()))}
-	}
-	if i.StateReason != (Reason{}) {
-		out.StateReason = &shape.StateReason{Code: new(i.StateReason.Code), Message: new(i.StateReason.Message)}
-	}
-	if i.IamProfile != "" {
-		out.IamInstanceProfile = &shape.IamInstanceProfile{Arn: new(i.IamProfile), Id: new(profileID(i.IamProfile))}
-	}
-	if i.State == Terminated {
-		return out
-	}
-	out.SubnetId, out.VpcId, out.SourceDestCheck = new(i.SubnetID), new(i.VPCID), new(i.SourceDestCheck)
-	out.SecurityGroups = d.groupsOf(i)
-	out.PrivateDnsNameOptions = &shape.PrivateDnsNameOptionsResponse{
-		HostnameType: new("ip-name"), EnableResourceNameDnsARecord: new(false), EnableResourceNameDnsAAAARecord: new(false),
-	}
-	for _, v := range i.Volumes {
-		out.BlockDeviceMappings = append(out.BlockDeviceMappings, v.mapping())
-	}
-	out.NetworkInterfaces = []shape.InstanceNetworkInterface{d.networkInterface(i, out)}
-	return out
-}
-
-func (v Volume) mapping() shape.InstanceBlockDeviceMapping {
-	return shape.InstanceBlockDeviceMapping{DeviceName: new(v.Device), Ebs: &shape.EbsInstanceBlockDevice{
-		VolumeId: new(v.ID), Status: new("attached"), AttachTime: new(v.Attached), DeleteOnTermination: new(v.DeleteOnTermination),
-	}}
-}
-
-func (d describer) networkInterface(i Instance, of shape.Instance) shape.InstanceNetworkInterface {
-	var association *shape.InstanceNetworkInterfaceAssociation
-	if i.PublicIP != "" {
-		association = &shape.InstanceNetworkInterfaceAssociation{IpOwnerId: new("amazon"), PublicDnsName: of.PublicDnsName, PublicIp: of.PublicIpAddress}
-	}
-	return shape.InstanceNetworkInterface{
-		NetworkInterfaceId: new(i.InterfaceID), OwnerId: new(d.tx.Scope.Account), Status: new("in-use"), MacAddress: new(i.MAC), Description: new(""),
-		SubnetId: of.SubnetId, VpcId: of.VpcId, PrivateDnsName: of.PrivateDnsName, PrivateIpAddress: of.PrivateIpAddress, InterfaceType: new("interface"),
-		SourceDestCheck: of.SourceDestCheck, Groups: of.SecurityGroups, Association: association,
-		Attachment: &shape.InstanceNetworkInterfaceAttachment{
-			AttachmentId: new(i.AttachmentID), AttachTime: new(i.Created), DeleteOnTermination: new(true), DeviceIndex: new(int32(0)),
-			NetworkCardIndex: new(int32(0)), Status: new("attached"),
-		},
-		PrivateIpAddresses: []shape.InstancePrivateIpAddress{{
-			Association: association, Primary: new(true), PrivateDnsName: of.PrivateDnsName, PrivateIpAddress: of.PrivateIpAddress,
-		}},
-	}
-}
-
-func (m MetadataOptions) shape(state string) *shape.InstanceMetadataOptionsResponse {
-	applied := "applied"
-	if state == Pending {
-		applied = "pending"
-	}
-	return &shape.InstanceMetadataOptionsResponse{
-		State: new(applied), HttpTokens: new(m.HTTPTokens), HttpPutResponseHopLimit: new(int32(m.HopLimit)), HttpEndpoint: new(m.HTTPEndpoint),
-		HttpProtocolIpv6: new(m.HTTPIPv6), InstanceMetadataTags: new(m.InstanceTags),
-	}
-}
-
-func monitoring(i Instance) string {
-	if i.Monitoring {
-		return "enabled"
-	}
-	return "disabled"
-}
-
-// profileID is the ID of an instance profile, which is only known by its ARN here.
-func profileID(arn string) string {
-	sum := sha256.Sum256([]byte(arn))
-	return "AIPA" + strings.ToUpper(hex.EncodeToString(sum[:8]))
 }

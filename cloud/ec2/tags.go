@@ -86,9 +86,12 @@ func userTags(tags []Tag) []Tag {
 func tagPart(t Tag) string { return t.Key + "\x01" + t.Value }
 
 func tagShapes(tags []Tag) []shape.Tag {
-	var out []shape.Tag
-	for _, t := range tags {
-		out = append(out, shape.Tag{Key: new(t.Key), Value: new(t.Value)})
+	if len(tags) == 0 {
+		return nil
+	}
+	out := make([]shape.Tag, len(tags))
+	for i := range tags { // rows are not written again, so their texts can be pointed to
+		out[i] = shape.Tag{Key: &tags[i].Key, Value: &tags[i].Value}
 	}
 	return out
 }

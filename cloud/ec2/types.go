@@ -20,6 +20,8 @@ type InstanceType struct {
 	// Credits per hour and Baseline in percent of a vCPU, of burstable types.
 	Credits, Baseline float64
 	Current           bool
+
+	cpu *shape.CpuOptions // as instances show them
 }
 
 // Type finds an instance type by its name.
@@ -29,6 +31,11 @@ func Type(name string) (InstanceType, bool) {
 		return InstanceType{}, false
 	}
 	return catalogue[i], true
+}
+
+// options are the cores of a type, as its instances show them.
+func (t InstanceType) options() *shape.CpuOptions {
+	return &shape.CpuOptions{CoreCount: new(int32(t.cores())), ThreadsPerCore: new(int32(t.VCPUs / t.cores()))}
 }
 
 // catalogue holds all types in order of name: the table of section 5.5 of the rules, and their next sizes.
@@ -77,6 +84,9 @@ func makeCatalogue() []InstanceType {
 				Name: f.family + "." + sizeOf(n), VCPUs: n, Memory: n * f.perVCPU, Architecture: f.architecture, Current: true,
 			})
 		}
+	}
+	for i := range types {
+		types[i].cpu = types[i].options()
 	}
 	slices.SortFunc(types, func(a, b InstanceType) int { return strings.Compare(a.Name, b.Name) })
 	return types
