@@ -201,7 +201,7 @@ chmod +x /var/lib/cloud/scripts/per-boot/web
 /var/lib/cloud/scripts/per-boot/web
 `
 
-func mustJSON(t *testing.T, v any) string {
+func mustJSON(t testing.TB, v any) string {
 	t.Helper()
 	b, err := json.Marshal(v)
 	if err != nil {

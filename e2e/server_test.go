@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 
 // server is one `billow serve`.
 type server struct {
-	t        *testing.T
+	t        testing.TB
 	data     string
 	args     []string
 	cmd      *exec.Cmd
@@ -69,7 +69,7 @@ func (b *buffer) String() string {
 }
 
 // start runs a server until the test ends; then its instances are gone too.
-func start(t *testing.T, args ...string) *server {
+func start(t testing.TB, args ...string) *server {
 	t.Helper()
 	s := &server{t: t, data: t.TempDir(), args: args}
 	t.Cleanup(s.destroy)
@@ -182,7 +182,7 @@ func (s *server) aws(out any, args ...string) {
 }
 
 // need skips a test whose client is not installed.
-func need(t *testing.T, tools ...string) {
+func need(t testing.TB, tools ...string) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("end-to-end tests are not part of the short run")
@@ -195,7 +195,7 @@ func need(t *testing.T, tools ...string) {
 }
 
 // eventually polls until a condition holds and fails the test when it never does.
-func eventually(t *testing.T, within time.Duration, what string, holds func() bool) {
+func eventually(t testing.TB, within time.Duration, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if holds() {
