@@ -15,7 +15,8 @@ import (
 
 // base is the built-in image: the host's programs, and below base/root a root
 // directory with an /etc of its own. It is made anew whenever a keeper starts,
-// when no instance uses it.
+// when no instance uses it, in memory: a thousand small files are slow to make
+// on a disk that has just seen many deleted.
 type base struct {
 	tops []string // top directories that are overlays over the host's
 }
@@ -57,7 +58,11 @@ func (k *keeper) needBase() error {
 
 // makeBase builds base/ below the working directory.
 func makeBase(executable string, rootless bool) (*base, error) {
-	if err := os.RemoveAll("base"); err != nil {
+	unix.Unmount("base", unix.MNT_DETACH) // of an attempt that failed
+	if err := errors.Join(os.RemoveAll("base"), os.Mkdir("base", 0o755)); err != nil {
+		return nil, err
+	}
+	if err := unix.Mount("tmpfs", "base", "tmpfs", unix.MS_NODEV, "mode=755"); err != nil {
 		return nil, err
 	}
 	b := &base{}
@@ -94,7 +99,7 @@ func makeSkeleton() error {
 		{"base/root/media", 0o755}, {"base/root/srv", 0o755}, {"base/root/opt", 0o755}, {"base/root/boot", 0o755}, {"base/root/etc", 0o755},
 		{"base/root/var/log", 0o755}, {"base/root/var/lib/cloud/scripts/per-boot", 0o755}, {"base/root/var/cache", 0o755},
 		{"base/root/var/spool", 0o755}, {"base/root/var/www/html", 0o755}, {"base/root/var/tmp", 0o777 | fs.ModeSticky},
-		{"base/usr/local/bin", 0o755}, {"base/usr/local/sbin", 0o755},
+		{"base/usr/local/sbin", 0o755},
 	} {
 		if err := os.MkdirAll(dir.path, 0o755); err != nil {
 			return err
@@ -309,9 +314,13 @@ for a; do case "$a" in -r|--reboot) what=reboot ;; -c) exit 0 ;; esac; done
 echo $what > /run/billow/power
 `
 
-// makeTools puts this program in as /usr/local/bin/billow, and the power commands.
+// makeTools puts this program in as /usr/local/bin/billow, by a layer of its
+// own on the disk, and the power commands.
 func makeTools(executable string) error {
-	const own = "base/usr/local/bin/billow"
+	const own = "tools/usr/local/bin/billow"
+	if err := errors.Join(os.RemoveAll("tools"), os.MkdirAll("tools/usr/local/bin", 0o755)); err != nil {
+		return err
+	}
 	if os.Link(executable, own) != nil {
 		if err := copyFile(executable, own, 0o755); err != nil {
 			return err

@@ -31,17 +31,17 @@ var environment = []string{
 // is in there is the instance's own work.
 func (k *keeper) prepare(i *instance) error {
 	first := !i.record.Ran
-	if err := os.MkdirAll(i.path("mnt"), 0o700); err != nil {
+	if err := os.MkdirAll(i.path(), 0o700); err != nil {
 		return err
 	}
 	if err := k.save(i); err != nil {
 		return err
 	}
 	for _, top := range append([]string{"root"}, k.base.tops...) {
-		if err := os.MkdirAll(i.path("disk", top, "upper"), 0o755); err != nil {
+		if err := os.MkdirAll(i.path(top, "upper"), 0o755); err != nil {
 			return err
 		}
-		work := i.path("disk", top, "work")
+		work := i.path(top, "work")
 		if err := os.RemoveAll(work); err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (k *keeper) prepare(i *instance) error {
 			return err
 		}
 	}
-	root, err := os.OpenRoot(i.path("disk", "root", "upper"))
+	root, err := os.OpenRoot(i.path("root", "upper"))
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (k *keeper) prepare(i *instance) error {
 	)
 	if first {
 		if script, _ := script(i.record.Spec.UserData); script != nil {
-			err = errors.Join(err, place(root, i.scriptPath(), string(script), 0o700))
+			err = errors.Join(err, place(root, scriptPath, string(script), 0o700))
 		}
 	} else if !errors.Is(err, unix.ENOSPC) {
 		err = nil // the instance made these names something else: its own affair
@@ -83,9 +83,8 @@ func (k *keeper) prepare(i *instance) error {
 	return err
 }
 
-func (i *instance) scriptPath() string {
-	return "var/lib/cloud/instances/" + i.id + "/scripts/part-001"
-}
+// scriptPath is where an instance finds its user data.
+const scriptPath = "var/lib/cloud/user-data"
 
 // place writes a file anew, in place of whatever has its name.
 func place(root *os.Root, path, content string, mode fs.FileMode) error {
@@ -174,7 +173,7 @@ func (k *keeper) runUserData(i *instance, b *boot, spec driver.Spec) (status int
 	if text == nil {
 		return 0, false
 	}
-	status, err := k.runInside(b, []string{"/" + i.scriptPath()})
+	status, err := k.runInside(b, []string{"/" + scriptPath})
 	if errors.Is(err, errGone) {
 		return 0, true
 	}
@@ -218,7 +217,7 @@ func exitCode(status syscall.WaitStatus) int {
 // hasBootScripts looks into the layers, so that an instance that has none does
 // not have to start a shell to find out.
 func (k *keeper) hasBootScripts(i *instance) bool {
-	dirs := []string{i.path("disk/root/upper")}
+	dirs := []string{i.path("root/upper")}
 	for _, layer := range i.record.Layers {
 		dirs = append(dirs, filepath.Join("layers", layer, "root"))
 	}

@@ -78,7 +78,7 @@ func (k *keeper) createImage(imageID, instanceID string) error {
 	err := os.MkdirAll(layer, 0o755)
 	for _, top := range append([]string{"root"}, k.base.tops...) {
 		if err == nil {
-			err = copyTree(i.path("disk", top, "upper"), filepath.Join(layer, top))
+			err = copyTree(i.path(top, "upper"), filepath.Join(layer, top))
 		}
 	}
 	record := imageRecord{Layers: append([]string{name}, i.record.Layers...)}

@@ -236,7 +236,7 @@ func (k *keeper) attend(i *instance, b *boot) {
 	}
 	for _, top := range append([]string{"root"}, k.base.tops...) {
 		// The overlay's own scratch; without root, nobody else could delete it.
-		os.RemoveAll(i.path("disk", top, "work"))
+		os.RemoveAll(i.path(top, "work"))
 	}
 	k.mu.Lock()
 	if b.reason == "" {

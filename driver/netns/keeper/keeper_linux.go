@@ -90,7 +90,7 @@ func start(rootless bool) (*keeper, error) {
 	if k.null, err = os.OpenFile("/dev/null", os.O_RDWR, 0); err != nil {
 		return nil, err
 	}
-	for _, dir := range []string{"instances", "images", "layers"} {
+	for _, dir := range []string{"instances", "images", "layers", "mnt"} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}

@@ -19,7 +19,7 @@ import (
 // instance's own: /proc, /sys, /dev, /run and the top directories are mount
 // points whenever it runs, so it cannot replace them by links.
 func (k *keeper) steps(i *instance) []string {
-	mnt := i.path("mnt")
+	const mnt = "mnt" // the same for all: each has a mount namespace of its own
 	in := func(path string) string { return filepath.Join(mnt, path) }
 	num := func(n int) string { return strconv.Itoa(n) }
 	var steps []string
@@ -29,8 +29,10 @@ func (k *keeper) steps(i *instance) []string {
 	add("mount", "overlay", mnt, "overlay", num(unix.MS_NODEV), k.overlay(i, "root", "base/root"))
 	for _, top := range k.base.tops {
 		lower := "/" + top
-		if _, err := os.Stat("base/" + top); err == nil {
-			lower = "base/" + top + ":" + lower
+		for _, own := range []string{"tools/" + top, "base/" + top} {
+			if _, err := os.Stat(own); err == nil {
+				lower = own + ":" + lower
+			}
 		}
 		add("mount", "overlay", in(top), "overlay", num(unix.MS_NODEV), k.overlay(i, top, lower))
 	}
@@ -94,8 +96,8 @@ func (k *keeper) overlay(i *instance, top, lower string) string {
 	}
 	lowers = append(lowers, lower)
 	options := "lowerdir=" + strings.Join(lowers, ":") +
-		",upperdir=" + i.path("disk", top, "upper") +
-		",workdir=" + i.path("disk", top, "work") + ",volatile"
+		",upperdir=" + i.path(top, "upper") +
+		",workdir=" + i.path(top, "work") + ",volatile"
 	if k.rootless {
 		return options + ",userxattr"
 	}
