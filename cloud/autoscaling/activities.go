@@ -11,6 +11,7 @@ import (
 	"github.com/billow-cloud/billow/api"
 	shape "github.com/billow-cloud/billow/api/autoscaling"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/ec2"
 )
 
 // Activity is one scaling activity. Its key is activityKey: the newest comes first in key order.
@@ -148,7 +149,7 @@ func (a Activity) details() string {
 		members = append(members, `"Subnet ID":`+strconv.Quote(a.Subnet))
 	}
 	if a.Zone != "" {
-		members = append(members, `"Availability Zone":`+strconv.Quote(a.Zone))
+		members = append(members, `"Availability Zone":`+strconv.Quote(a.Zone), `"Availability Zone ID":`+strconv.Quote(ec2.ZoneID(a.Zone)))
 	}
 	if a.InvokingAlarms != "" {
 		members = append(members, `"InvokingAlarms":`+a.InvokingAlarms)

@@ -8,6 +8,7 @@ import (
 	"github.com/billow-cloud/billow/api"
 	shape "github.com/billow-cloud/billow/api/autoscaling"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/ec2"
 )
 
 // DescribeAutoScalingGroups lists groups by name (AS-ER-03), filtered by tags.
@@ -102,6 +103,9 @@ func (g Group) shape(tx *cloud.Tx) shape.AutoScalingGroup {
 	if o.MinHealthy >= 0 {
 		x.InstanceMaintenancePolicy = &shape.InstanceMaintenancePolicy{MinHealthyPercentage: new(int32(o.MinHealthy)), MaxHealthyPercentage: new(int32(o.MaxHealthy))}
 	}
+	for _, z := range g.AvailabilityZones {
+		x.AvailabilityZoneIds = append(x.AvailabilityZoneIds, ec2.ZoneID(z))
+	}
 	if g.Deleting {
 		x.Status = new("Delete in progress")
 	}
@@ -139,7 +143,8 @@ func (t TemplateRef) shape() *shape.LaunchTemplateSpecification {
 
 func (m Member) shape() shape.Instance {
 	return shape.Instance{
-		InstanceId: &m.ID, InstanceType: &m.InstanceType, AvailabilityZone: &m.AvailabilityZone, LifecycleState: &m.LifecycleState,
+		InstanceId: &m.ID, InstanceType: &m.InstanceType, AvailabilityZone: &m.AvailabilityZone,
+		AvailabilityZoneId: new(ec2.ZoneID(m.AvailabilityZone)), LifecycleState: &m.LifecycleState,
 		HealthStatus: &m.HealthStatus, LaunchConfigurationName: some(m.LaunchConfigurationName), LaunchTemplate: m.Template.shape(),
 		ImageId: some(m.ImageID), ProtectedFromScaleIn: &m.Protected,
 	}
@@ -155,7 +160,7 @@ func (s *Service) DescribeAutoScalingInstances(tx *cloud.Tx, in *shape.DescribeA
 	for _, m := range rows {
 		out.AutoScalingInstances = append(out.AutoScalingInstances, shape.AutoScalingInstanceDetails{
 			InstanceId: &m.ID, InstanceType: &m.InstanceType, AutoScalingGroupName: &m.Group, AvailabilityZone: &m.AvailabilityZone,
-			LifecycleState: &m.LifecycleState, HealthStatus: new(strings.ToUpper(m.HealthStatus)),
+			AvailabilityZoneId: new(ec2.ZoneID(m.AvailabilityZone)), LifecycleState: &m.LifecycleState, HealthStatus: new(strings.ToUpper(m.HealthStatus)),
 			LaunchConfigurationName: some(m.LaunchConfigurationName), LaunchTemplate: m.Template.shape(), ImageId: some(m.ImageID),
 			ProtectedFromScaleIn: &m.Protected,
 		})

@@ -338,8 +338,12 @@ func wrapped(head string, err error) error {
 
 // setPlaces sets the group's subnets and the zones that they are in (AS-AZ-09).
 func (r *roster) setPlaces(subnets *string, zones, zoneIDs []string) error {
-	if len(zoneIDs) > 0 {
-		return invalid("AvailabilityZoneIds is not supported by this cloud yet: use AvailabilityZones.")
+	for _, id := range zoneIDs {
+		i := slices.IndexFunc(r.s.ec2.Zones(r.tx), func(z string) bool { return ec2.ZoneID(z) == id })
+		if i < 0 {
+			return invalid("Invalid Availability Zone ID: %s", id)
+		}
+		zones = append(slices.Clone(zones), r.s.ec2.Zones(r.tx)[i])
 	}
 	var chosen []Subnet
 	vpc := ""

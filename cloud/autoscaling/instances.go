@@ -123,6 +123,9 @@ func (r *roster) attachable(id string) (ec2.Instance, error) {
 	case !slices.Contains(r.AvailabilityZones, i.Zone):
 		return i, invalid("The availability zone %s of instance %s does not match with any of the AutoScalingGroup's availability zones.", i.Zone, id)
 	}
+	if x, ok := r.s.ec2.Subnet(r.tx, r.Subnets[0].ID); ok && len(r.Attachments) > 0 && x.VPCID != i.VPCID {
+		return i, invalid("EC2 instance %s is not in VPC. Updating load balancer configuration failed.", id)
+	}
 	return i, nil
 }
 

@@ -194,7 +194,7 @@ func (r *roster) launchFailed(m Member, i ec2.Instance) {
 		r.end(m.Activity, statusFailed, failureText(text))
 	}
 	if i.State != ec2.Terminated && i.State != ec2.ShuttingDown && i.ID != "" {
-		_ = r.s.ec2.Terminate(r.tx, []string{m.ID}, reasonTerminated) // it is there: it can only be on its way already
+		_ = r.s.ec2.Terminate(r.tx, []string{m.ID}, "") // it is there: it can only be on its way already
 	}
 	r.drop(m)
 }
@@ -229,11 +229,8 @@ func (r *roster) advanceTerminating(m Member) {
 	})
 	m.Ending = true
 	r.put(m)
-	if err := r.s.ec2.Terminate(r.tx, []string{m.ID}, reasonTerminated); err != nil {
+	if err := r.s.ec2.Terminate(r.tx, []string{m.ID}, ""); err != nil {
 		r.end(m.Activity, statusSuccessful, "") // EC2 does not know it any more
 		r.drop(m)
 	}
 }
-
-// reasonTerminated is the reason that EC2 is given for a termination.
-const reasonTerminated = "Client.UserInitiatedShutdown"

@@ -139,7 +139,9 @@ var (
 	realID = regexp.MustCompile(`\bi-[0-9a-f]{17}\b`)
 	uuid   = regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
 	named  = regexp.MustCompile(`\bi[0-9]+\b`)
-	subnet = regexp.MustCompile(`\bsubnet-[0-9a-f]{17}\b`)
+	others = regexp.MustCompile(`\b(subnet|sg|lt|vpc)-[0-9a-f]{17}\b`)
+	digits = regexp.MustCompile(`/[0-9a-f]{16}\b`) // the end of a load balancer's or target group's ARN
+	token  = regexp.MustCompile(`"NextToken":"[^"]*"`)
 )
 
 // renamed puts the script's names in the place of IDs.
@@ -151,7 +153,9 @@ func (p *player) renamed(s string) string {
 		}
 		return p.names[id]
 	})
-	s = subnet.ReplaceAllString(s, "subnet")
+	s = others.ReplaceAllString(s, "$1")
+	s = digits.ReplaceAllString(s, "/id")
+	s = token.ReplaceAllString(s, `"NextToken":"token"`)
 	return uuid.ReplaceAllString(s, "uuid")
 }
 
@@ -207,7 +211,11 @@ func (p *player) do(command string) {
 	default:
 		if name, call, ok := strings.Cut(command, " = "); ok {
 			i := strings.LastIndex(call, " ")
-			p.vars[name] = dig(p.t, p.call(call[:i]), call[i+1:])
+			reply := p.call(call[:i])
+			if reply == nil {
+				p.t.Fatalf("%s: %s", command, strings.Join(p.lines, "; "))
+			}
+			p.vars[name] = dig(p.t, reply, call[i+1:])
 			return
 		}
 		p.call(command)
