@@ -112,9 +112,10 @@ func (b *briefing) signal(p Policy, st Standing) Signal {
 	if st.At.Add(2 * time.Minute).Before(b.tx.Now()) { // a value is renewed every minute while an alarm lasts (AS-TT-09)
 		x.HasValue = false
 	}
-	x.Measured = c.InService - c.Warming + c.Terminating
-	if n, ok := b.s.contributed(b.tx, b.g.Name, newestPoint(st.At, p.period())); ok {
-		x.Measured = n
+	point, known := newestPoint(st.At, p.period()), false
+	if x.Measured, known = b.s.contributed(b.tx, b.g.Name, point); !known { // nobody measures the instances
+		old := b.s.capacity(b.tx, b.g, p.warmup(b.g)+b.tx.Now().Sub(point))
+		x.Measured = old.InService - old.Warming + old.Terminating
 	}
 	return x
 }
