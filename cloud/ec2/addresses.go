@@ -17,18 +17,26 @@ func (s *Service) taken(ip string) bool {
 	return false
 }
 
-// freeAddress draws a free address of a block, leaving out the first head and the last addresses. It starts at a random
-// place, so that an address is not used again at once, and goes on from there.
+// draws is how often an address is drawn at random before the block is searched in order.
+const draws = 32
+
+// freeAddress draws a free address of a block, leaving out the first head and the last addresses. It is drawn at random,
+// so that an address is not used again at once and a crowded block costs little.
 func (s *Service) freeAddress(tx *cloud.Tx, block netip.Prefix, head int) (string, bool) {
 	base := block.Masked().Addr().As4()
 	size := 1<<(32-block.Bits()) - head - 1
 	if size <= 0 {
 		return "", false
 	}
-	from := tx.IntN(size)
-	for n := range size {
+	from := 0
+	for n := range draws + size {
+		if n < draws {
+			from = tx.IntN(size)
+		} else {
+			from = (from + 1) % size
+		}
 		var b [4]byte
-		binary.BigEndian.PutUint32(b[:], binary.BigEndian.Uint32(base[:])+uint32(head+(from+n)%size))
+		binary.BigEndian.PutUint32(b[:], binary.BigEndian.Uint32(base[:])+uint32(head+from))
 		if ip := netip.AddrFrom4(b).String(); !s.taken(ip) {
 			return ip, true
 		}

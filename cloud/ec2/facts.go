@@ -53,7 +53,8 @@ type (
 	InstanceTerminated struct{ ID string }
 	// InstanceExited says that an instance ended without a wish: Reason is one of the Exit constants.
 	InstanceExited struct{ ID, Reason string }
-	// InstanceBooted says that the boot scripts and user data have ended; ExitStatus is that of the user data.
+	// InstanceBooted says that the boot scripts and user data have ended; ExitStatus is that of the user data. As on AWS
+	// no state waits for it.
 	InstanceBooted struct {
 		ID         string
 		ExitStatus int

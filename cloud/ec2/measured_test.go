@@ -139,3 +139,26 @@ func TestMetadata(t *testing.T) {
 		t.Error("no tags")
 	}
 }
+
+// An alarm on an instance's metric may stop it.
+func TestAlarmStopsAnInstance(t *testing.T) {
+	w := newWorld(t, Options{})
+	id := w.run(1, func(in *shape.RunInstancesInput) {
+		in.Monitoring = &shape.RunInstancesMonitoringEnabled{Enabled: new(true)}
+	})[0]
+	out := w.step(cloud.Call{Scope: here, Service: "cloudwatch", Operation: "PutMetricAlarm", In: &cwapi.PutMetricAlarmInput{
+		AlarmName: new("busy"), Namespace: new(Namespace), MetricName: new("CPUUtilization"), Statistic: new("Average"), Period: new(int32(60)),
+		EvaluationPeriods: new(int32(1)), Threshold: new(90.0), ComparisonOperator: new("GreaterThanThreshold"),
+		Dimensions: []cwapi.Dimension{{Name: new("InstanceId"), Value: &id}}, AlarmActions: []string{"arn:aws:automate:us-east-1:ec2:stop"},
+	}})
+	if out.Err != nil {
+		t.Fatal(out.Err)
+	}
+	for range 3 {
+		from := w.now
+		w.pass(time.Minute)
+		w.observe(Usage{From: from, To: w.now, Samples: []UsageSample{{ID: id, CPUPercent: 99}}})
+	}
+	w.pass(time.Minute)
+	w.wantState(id, Stopped)
+}
