@@ -40,7 +40,7 @@ type invokingTrigger struct {
 // invokingAlarms is the JSON array of one alarm for an activity's Details.
 func invokingAlarms(scope cloud.Scope, x cloudwatch.Alarm, from, to string) string {
 	out := invokingAlarm{
-		AlarmArn: x.AlarmArn, AlarmName: x.AlarmName, AWSAccountId: scope.Account, Region: regionName(scope.Region),
+		AlarmArn: x.AlarmArn, AlarmName: x.AlarmName, AWSAccountId: scope.Account, Region: cloudwatch.RegionName(scope.Region),
 		OldStateValue: from, NewStateValue: to,
 		AlarmConfigurationUpdatedTimestamp: x.AlarmConfigurationUpdatedTimestamp.UnixMilli(),
 		StateChangeTime:                    x.StateTransitionedTimestamp.UnixMilli(),
@@ -72,27 +72,4 @@ func statisticName(s string) string {
 		return "SAMPLE_COUNT"
 	}
 	return strings.ToUpper(s)
-}
-
-// regionName is what AWS calls a region in messages; a region without a name is called by its code.
-func regionName(code string) string {
-	if name, ok := regionNames[code]; ok {
-		return name
-	}
-	return code
-}
-
-var regionNames = map[string]string{
-	"us-east-1": "US East (N. Virginia)", "us-east-2": "US East (Ohio)",
-	"us-west-1": "US West (N. California)", "us-west-2": "US West (Oregon)",
-	"af-south-1":     "Africa (Cape Town)",
-	"ap-east-1":      "Asia Pacific (Hong Kong)",
-	"ap-south-1":     "Asia Pacific (Mumbai)",
-	"ap-northeast-1": "Asia Pacific (Tokyo)", "ap-northeast-2": "Asia Pacific (Seoul)", "ap-northeast-3": "Asia Pacific (Osaka)",
-	"ap-southeast-1": "Asia Pacific (Singapore)", "ap-southeast-2": "Asia Pacific (Sydney)",
-	"ca-central-1": "Canada (Central)",
-	"eu-central-1": "EU (Frankfurt)", "eu-north-1": "EU (Stockholm)", "eu-south-1": "EU (Milan)",
-	"eu-west-1": "EU (Ireland)", "eu-west-2": "EU (London)", "eu-west-3": "EU (Paris)",
-	"me-south-1": "Middle East (Bahrain)",
-	"sa-east-1":  "South America (Sao Paulo)",
 }
