@@ -77,7 +77,6 @@ func BenchmarkRunAndTerminate(b *testing.B) { // four steps: two calls, two fact
 
 func BenchmarkRunInstances(b *testing.B) { // the call alone, among 9,000
 	w, _ := crowd(b, 9_000)
-	defer busy(b)()
 	w.hold = true
 	for n := 0; b.Loop(); n++ {
 		if w.s.instances.Len() > 11_000 {
