@@ -104,9 +104,13 @@ func (r *roster) begin(a Activity) string {
 
 // update changes an open activity.
 func (r *roster) update(key string, f func(*Activity)) {
-	if a, ok := r.s.activities.Get(r.tx, key); ok && a.End.IsZero() {
-		f(&a)
-		r.s.activities.Put(r.tx, key, a)
+	before, ok := r.s.activities.Get(r.tx, key)
+	if !ok || !before.End.IsZero() {
+		return
+	}
+	after := before
+	if f(&after); after != before {
+		r.s.activities.Put(r.tx, key, after)
 	}
 }
 

@@ -351,23 +351,6 @@ func dig(t testing.TB, reply any, path string) string {
 	return v.String()
 }
 
-// restart replaces the cloud by one that was loaded from its durable rows.
-func (p *player) restart() {
-	again := newWorld(p.t, 99)
-	p.cloud.Dump(func(table, key string, row any) bool {
-		b, err := json.Marshal(row)
-		if err == nil {
-			err = again.cloud.Load(table, key, b)
-		}
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		return true
-	})
-	p.cloud, p.s, p.ec2 = again.cloud, again.s, again.ec2
-	p.step(cloud.Tick{})
-}
-
 // show says what a step did to groups, members and activities.
 func (p *player) show(out cloud.Output) {
 	for _, c := range out.Changes {

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	shape "github.com/billow-cloud/billow/api/autoscaling"
+	elbv2api "github.com/billow-cloud/billow/api/elbv2"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/ec2"
+	"github.com/billow-cloud/billow/cloud/elbv2"
 )
 
 // TestGroupsConverge drives two groups with random calls and faults, checks what must always hold after every step,
@@ -51,6 +53,7 @@ func converge(t *testing.T, seed uint64) {
 		must("CreateAutoScalingGroup", &shape.CreateAutoScalingGroupInput{AutoScalingGroupName: new(g), LaunchConfigurationName: new("lc"),
 			MinSize: new(int32(0)), MaxSize: new(int32(8)), DesiredCapacity: new(int32(3)), AvailabilityZones: zones})
 	}
+	tg := balanced(t, w, must)
 	failing := ""
 	w.failing = func(s ec2.Spec) (string, string) {
 		switch {
@@ -65,7 +68,7 @@ func converge(t *testing.T, seed uint64) {
 	for range 60 {
 		g := new(groups[rng.IntN(2)])
 		id := someMember(w, rng)
-		switch rng.IntN(12) {
+		switch rng.IntN(15) {
 		case 0, 1:
 			call("SetDesiredCapacity", &shape.SetDesiredCapacityInput{AutoScalingGroupName: g, DesiredCapacity: new(int32(rng.IntN(10)))})
 		case 2:
@@ -93,20 +96,81 @@ func converge(t *testing.T, seed uint64) {
 			} else {
 				call(op, in)
 			}
+		case 12:
+			w.sick[id] = !w.sick[id]
+		case 13:
+			w.busy[id] = !w.busy[id]
+		case 14:
+			if rng.IntN(2) == 0 {
+				call("DetachLoadBalancerTargetGroups", &shape.DetachLoadBalancerTargetGroupsInput{AutoScalingGroupName: g, TargetGroupARNs: []string{tg}})
+			} else {
+				call("AttachLoadBalancerTargetGroups", &shape.AttachLoadBalancerTargetGroupsInput{AutoScalingGroupName: g, TargetGroupARNs: []string{tg}})
+			}
+		}
+		nothingLeft(t, w)
+		if rng.IntN(10) == 0 {
+			w.restart()
 		}
 		w.advance(time.Duration(rng.IntN(90)) * time.Second)
 	}
 	failing = ""
+	clear(w.sick)
+	clear(w.busy)
 	for _, g := range groups {
 		must("ResumeProcesses", &shape.ResumeProcessesInput{AutoScalingGroupName: new(g)})
 		must("UpdateAutoScalingGroup", &shape.UpdateAutoScalingGroupInput{AutoScalingGroupName: new(g), AvailabilityZones: zones})
 	}
+	w.check = time.Minute
 	w.advance(2 * time.Hour) // launches may be held back for an hour
 	settled(t, w, groups, len(zones))
 	before := w.activities()
+	w.trace, w.check = nil, 5*time.Minute
 	w.advance(24 * time.Hour)
 	if after := w.activities(); after != before {
 		t.Errorf("seed %d: %d activities in a day in which nothing happened", seed, after-before)
+	}
+}
+
+// balanced puts a target group of a load balancer before the groups and has its health count in the second.
+func balanced(t *testing.T, w *world, must func(string, any)) (arn string) {
+	run := func(op string, in any) any {
+		out := w.step(cloud.Call{Scope: here, Service: elbv2.Name, Operation: op, In: in})
+		if out.Err != nil {
+			t.Fatalf("%s: %v", op, out.Err)
+		}
+		return out.Reply
+	}
+	var vpc string
+	var subnets []string
+	w.do(func(tx *cloud.Tx) {
+		for _, x := range w.ec2.DefaultSubnets(tx) {
+			vpc, subnets = x.VPCID, append(subnets, x.ID)
+		}
+	})
+	tg := run("CreateTargetGroup", &elbv2api.CreateTargetGroupInput{Name: new("tg"), Protocol: new("HTTP"), Port: new(int32(80)), VpcId: &vpc}).(*elbv2api.CreateTargetGroupOutput)
+	lb := run("CreateLoadBalancer", &elbv2api.CreateLoadBalancerInput{Name: new("lb"), Subnets: subnets}).(*elbv2api.CreateLoadBalancerOutput)
+	arn = *tg.TargetGroups[0].TargetGroupArn
+	run("CreateListener", &elbv2api.CreateListenerInput{LoadBalancerArn: lb.LoadBalancers[0].LoadBalancerArn, Protocol: new("HTTP"), Port: new(int32(80)),
+		DefaultActions: []elbv2api.Action{{Type: new("forward"), TargetGroupArn: &arn}}})
+	must("AttachLoadBalancerTargetGroups", &shape.AttachLoadBalancerTargetGroupsInput{AutoScalingGroupName: new("two"), TargetGroupARNs: []string{arn}})
+	must("UpdateAutoScalingGroup", &shape.UpdateAutoScalingGroupInput{AutoScalingGroupName: new("two"), HealthCheckType: new("ELB"), HealthCheckGracePeriod: new(int32(60))})
+	return arn
+}
+
+// nothingLeft reconciles everything: what the dirty keys have brought in order must need nothing more.
+func nothingLeft(t *testing.T, w *world) {
+	t.Helper()
+	f := func(tx *cloud.Tx) {
+		for k := range w.s.Keys() {
+			tx.In(k.Scope, func() { tx.Touch(Name, k.Kind, k.ID) })
+		}
+	}
+	out := w.cloud.Step(w.now, cloud.Call{Scope: here, Service: "inside", Operation: "Do", In: &f})
+	for _, c := range out.Changes {
+		t.Fatalf("a full reconcile still changed %s %s: %+v", c.Table, c.Key, c.Row)
+	}
+	if out.Err != nil {
+		t.Fatal(out.Err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package autoscaling
 
 import (
+	"encoding/json"
 	"sort"
 	"testing"
 	"time"
@@ -164,6 +165,24 @@ func (w *world) advance(d time.Duration) {
 		}
 	}
 	w.t.Fatal("time does not pass: the cloud wakes for ever")
+}
+
+// restart replaces the cloud by one that was loaded from its durable rows.
+func (w *world) restart() {
+	w.t.Helper()
+	again := newWorld(w.t, 99)
+	w.cloud.Dump(func(table, key string, row any) bool {
+		b, err := json.Marshal(row)
+		if err == nil {
+			err = again.cloud.Load(table, key, b)
+		}
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return true
+	})
+	w.cloud, w.s, w.ec2 = again.cloud, again.s, again.ec2
+	w.step(cloud.Tick{})
 }
 
 // checks are the health checks of all targets of all load balancers.
