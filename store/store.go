@@ -53,7 +53,7 @@ type Store struct {
 	moved   chan struct{} // closed and replaced when durable or err changes
 	work    chan struct{}
 	closed  bool
-	done    chan struct{}
+	done    chan struct{} // closed when the committer has ended; nil before Load has started it
 }
 
 // schema is run at every start, a statement at a time: the pragmas may not be inside a transaction.
@@ -88,7 +88,7 @@ func Open(dir string) (*Store, error) {
 		lock.Close()
 		return nil, fmt.Errorf("the store in %s cannot be opened: %w", dir, err)
 	}
-	s := &Store{Patience: 5 * time.Second, conn: conn, lock: lock, moved: make(chan struct{}), work: make(chan struct{}, 1), done: make(chan struct{})}
+	s := &Store{Patience: 5 * time.Second, conn: conn, lock: lock, moved: make(chan struct{}), work: make(chan struct{}, 1)}
 	return s, nil
 }
 
@@ -116,6 +116,7 @@ func (s *Store) Load(yield func(table, key string, data []byte) error) error {
 	if err != nil {
 		return fmt.Errorf("the store cannot be read: %w", err)
 	}
+	s.done = make(chan struct{})
 	go s.commitLoop()
 	return nil
 }
@@ -173,7 +174,9 @@ func (s *Store) Close() error {
 	s.closed = true
 	close(s.work)
 	s.mu.Unlock()
-	<-s.done
+	if s.done != nil {
+		<-s.done
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.err

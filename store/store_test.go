@@ -60,6 +60,17 @@ func TestOneProcessOnly(t *testing.T) {
 	}
 }
 
+// TestCloseWithoutLoad: who opens the store only for its lock closes it without having read it.
+func TestCloseWithoutLoad(t *testing.T) {
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAFullDiskIsSaidAndLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	s, _ := open(t, dir)
