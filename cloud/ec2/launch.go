@@ -122,7 +122,7 @@ func (s *Service) launchOne(tx *cloud.Tx, p plan, reservation string, index int,
 	now := tx.Now()
 	i := Instance{
 		ID: tx.ID("i-"), State: Pending, Changed: now, ReservationID: reservation, LaunchIndex: index, ClientToken: p.ClientToken,
-		RequesterID: p.RequesterID, Created: now, LaunchTime: now.Truncate(time.Second),
+		RequesterID: p.RequesterID, Created: now.Truncate(time.Second), LaunchTime: now.Truncate(time.Second),
 		ImageID: p.image.ID, ImageContent: p.image.Content, Architecture: p.image.Architecture, InstanceType: p.kind.Name, KeyName: p.KeyName,
 		UserData: p.UserData, IamProfile: p.IamProfile, Monitoring: api.Value(p.Monitoring), EbsOptimized: api.Value(p.EbsOptimized),
 		CPUCredits: p.CPUCredits, Tenancy: p.Tenancy, PlacementGroup: p.PlacementGroup, TemplateID: p.TemplateID, TemplateVersion: p.TemplateVersion,
