@@ -137,11 +137,21 @@ func (s *Service) imageCaptured(tx *cloud.Tx, id string, bytes int64, failure st
 		}
 		s.images.Put(tx, i.ID, i)
 		tx.At(Name, kindImage, i.ID, time.Time{})
-		if source, ok := s.instances.Get(tx, i.SourceInstanceID); ok && source.Capturing == i.ID {
-			source.Capturing, source.Changed = "", tx.Now()
-			s.instances.Put(tx, source.ID, source)
-		}
+		s.bringBack(tx, i)
 	})
+}
+
+// bringBack sees to it that the instance of which an image was made with a reboot runs again.
+func (s *Service) bringBack(tx *cloud.Tx, of Image) {
+	i, ok := s.instances.Get(tx, of.SourceInstanceID)
+	if !ok || i.Capturing != of.ID {
+		return
+	}
+	i.Capturing, i.Changed = "", tx.Now()
+	if i.State == Running {
+		s.wish(tx, &i, wishStart)
+	}
+	s.instances.Put(tx, i.ID, i)
 }
 
 // imagesSeen compares the host's images with the rows.
@@ -185,10 +195,7 @@ func (s *Service) DeregisterImage(tx *cloud.Tx, in *shape.DeregisterImageInput) 
 	if err != nil {
 		return nil, err
 	}
-	if source, ok := s.instances.Get(tx, i.SourceInstanceID); ok && source.Capturing == i.ID {
-		source.Capturing, source.Changed = "", tx.Now()
-		s.instances.Put(tx, source.ID, source)
-	}
+	s.bringBack(tx, i)
 	i.State, i.Changed = imageDeregistered, tx.Now()
 	s.images.Put(tx, i.ID, i)
 	s.tags.Delete(tx, i.ID)

@@ -32,7 +32,7 @@ type (
 	// TerminateInstance wishes that nothing is left of the instance.
 	TerminateInstance struct{ ID string }
 	// CaptureImage wishes for an image of the instance's disk. With Reboot, a running instance is stopped for the
-	// copy and started again after it, also when the copy fails.
+	// copy; when the outcome is observed, good or bad, a StartInstance brings it back.
 	CaptureImage struct {
 		ImageID, InstanceID string
 		Reboot              bool

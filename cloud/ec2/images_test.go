@@ -98,6 +98,9 @@ func TestImageOfARunningInstance(t *testing.T) {
 	w.refused(run, "InvalidAMIID.Unavailable")
 	w.refused(&shape.CreateImageInput{InstanceId: &id, Name: new("web v1")}, "InvalidParameterValue")
 	w.observe(ImageCaptured{ImageID: *image, Bytes: 10})
+	if got, ok := w.wishes[len(w.wishes)-1].(StartInstance); !ok || got.Spec.ID != id {
+		t.Errorf("the instance is not brought back: %+v", w.wishes[len(w.wishes)-1])
+	}
 	w.host[id] = Running
 	w.now = w.now.Add(time.Second)
 	w.inventory()
