@@ -59,10 +59,14 @@ func (s *Service) CreateLaunchConfiguration(tx *cloud.Tx, in *shape.CreateLaunch
 	if zones := s.ec2.Zones(tx); len(zones) > 0 {
 		request.Zone = zones[0]
 	}
-	if len(c.SecurityGroups) == 0 { // groups may be of another VPC than the default one: launches will tell
-		if err := s.ec2.ValidateLaunch(tx, request); err != nil {
-			return nil, wrapped("", err)
+	for _, id := range request.SecurityGroupIDs {
+		if _, ok := s.ec2.SecurityGroup(tx, id); !ok {
+			return nil, invalid("The security group %s does not exist.", id)
 		}
+	}
+	request.SecurityGroupIDs, request.SecurityGroups = nil, nil // may be of another VPC than the default one: launches will tell
+	if err := s.ec2.ValidateLaunch(tx, request); err != nil {
+		return nil, wrapped("", err)
 	}
 	s.configurations.Put(tx, name, c)
 	return &shape.CreateLaunchConfigurationOutput{}, nil

@@ -49,4 +49,5 @@ func (s *Service) groupOperations() []cloud.Operation {
 }
 
 const optionsStored = "MaxInstanceLifetime, CapacityRebalance, PlacementGroup, Context, DesiredCapacityType, InstanceMaintenancePolicy, " +
-	"CapacityReservationSpecification preference and ServiceLinkedRoleARN are kept; HealthCheckType EBS and VPC_LATTICE check nothing"
+	"CapacityReservationSpecification preference and ServiceLinkedRoleARN are kept; HealthCheckType EBS and VPC_LATTICE check nothing; " +
+	"MixedInstancesPolicy, zonal shift, custom termination policies and retained instances are refused"

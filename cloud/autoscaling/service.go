@@ -185,8 +185,8 @@ type Capacity struct {
 	Standby           int // and EnteringStandby
 	Terminating       int // Terminating, Terminating:Wait, Terminating:Proceed
 	Warming           int // InService, but the warm-up asked about is not over (AS-WU-01)
-	WarmAt            time.Time
 	// WarmAt is when the last of the warming members will be warm; zero if none is.
+	WarmAt time.Time
 }
 
 // ScalingOut tells that instances are on their way in or warming (AS-WU-04).

@@ -91,7 +91,7 @@ func (s *Service) DescribeTags(tx *cloud.Tx, in *shape.DescribeTagsInput) (*shap
 	rows, next, err := page(func(yield func(string, shape.TagDescription) bool) {
 		for name, g := range s.groups.All(tx) {
 			for _, t := range g.Tags {
-				if tagMatches(name, t, in.Filters) && !yield(name+":"+t.Key, g.tag(t)) {
+				if tagMatches(name, t, in.Filters) && !yield(name+"\x00"+t.Key, g.tag(t)) {
 					return
 				}
 			}

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strconv"
 	"time"
-
-	"github.com/billow-cloud/billow/cloud/ec2"
 )
 
 // shrink ends up to n members: first those that rebalancing made too many, then by the termination policies.
@@ -310,9 +308,6 @@ func fuller(a, b zoneCount) bool {
 	}
 	return a.n > b.n
 }
-
-// ended tells whether an instance is on its way out of EC2 or gone.
-func ended(i ec2.Instance, gone bool) bool { return gone || i.State == ec2.ShuttingDown }
 
 func versionNumber(v string) int64 {
 	n, _ := strconv.ParseInt(v, 10, 64)
