@@ -138,19 +138,15 @@ func (i *instances) result(err error, what, id string, facts ...cloud.Fact) []cl
 	return facts
 }
 
-// capture makes an image; with Reboot the instance is stopped for the copy, so that its files are at rest (EC-VO-05).
+// capture makes an image; with Reboot the instance is stopped for the copy, so that its files are at rest (EC-VO-05). EC2
+// wishes for its start when it hears how the copy ended.
 func (i *instances) capture(ctx context.Context, e ec2.CaptureImage) []cloud.Fact {
-	rebooted := false
 	if e.Reboot {
-		rebooted = i.driver.Stop(ctx, e.InstanceID, false) == nil
-	}
-	err := i.driver.CreateImage(ctx, e.ImageID, e.InstanceID)
-	if rebooted {
-		if again := i.driver.Reboot(ctx, e.InstanceID); again != nil {
-			i.log.Warn("an instance did not come back after its image was made", "instance", e.InstanceID, "error", again)
+		if err := i.driver.Stop(ctx, e.InstanceID, false); err != nil && !errors.Is(err, driver.ErrNotFound) {
+			return []cloud.Fact{ec2.ImageFailed{ImageID: e.ImageID, Message: err.Error()}}
 		}
 	}
-	if err != nil {
+	if err := i.driver.CreateImage(ctx, e.ImageID, e.InstanceID); err != nil {
 		return []cloud.Fact{ec2.ImageFailed{ImageID: e.ImageID, Message: err.Error()}}
 	}
 	return []cloud.Fact{ec2.ImageCaptured{ImageID: e.ImageID}}

@@ -117,6 +117,7 @@ func (s *Store) Load(yield func(table, key string, data []byte) error) error {
 		return fmt.Errorf("the store cannot be read: %w", err)
 	}
 	s.done = make(chan struct{})
+	s.done = make(chan struct{})
 	go s.commitLoop()
 	return nil
 }

@@ -51,6 +51,16 @@ func TestRowsComeBack(t *testing.T) {
 	}
 }
 
+func TestAStoreThatWasNeverReadCanBeClosed(t *testing.T) {
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOneProcessOnly(t *testing.T) {
 	dir := t.TempDir()
 	s, _ := open(t, dir)
