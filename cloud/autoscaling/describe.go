@@ -33,7 +33,7 @@ func (s *Service) DescribeAutoScalingGroups(tx *cloud.Tx, in *shape.DescribeAuto
 		x := g.shape(tx)
 		if in.IncludeInstances == nil || *in.IncludeInstances {
 			for _, m := range s.membersOf.Each(tx, g.Name) {
-				x.Instances = append(x.Instances, m.shape())
+				x.Instances = append(x.Instances, m.shape(&x))
 			}
 		}
 		out.AutoScalingGroups = append(out.AutoScalingGroups, x)
@@ -141,10 +141,17 @@ func (t TemplateRef) shape() *shape.LaunchTemplateSpecification {
 	return &shape.LaunchTemplateSpecification{LaunchTemplateId: &t.ID, LaunchTemplateName: &t.Name, Version: some(t.Version)}
 }
 
-func (m Member) shape() shape.Instance {
+// shape is the member as its group shows it; the group's zone IDs are shared, since there are many members to a zone.
+func (m Member) shape(g *shape.AutoScalingGroup) shape.Instance {
+	var zoneID *string
+	if i, found := slices.BinarySearch(g.AvailabilityZones, m.AvailabilityZone); found {
+		zoneID = &g.AvailabilityZoneIds[i]
+	} else { // a zone that is no longer the group's
+		zoneID = new(ec2.ZoneID(m.AvailabilityZone))
+	}
 	return shape.Instance{
 		InstanceId: &m.ID, InstanceType: &m.InstanceType, AvailabilityZone: &m.AvailabilityZone,
-		AvailabilityZoneId: new(ec2.ZoneID(m.AvailabilityZone)), LifecycleState: &m.LifecycleState,
+		AvailabilityZoneId: zoneID, LifecycleState: &m.LifecycleState,
 		HealthStatus: &m.HealthStatus, LaunchConfigurationName: some(m.LaunchConfigurationName), LaunchTemplate: m.Template.shape(),
 		ImageId: some(m.ImageID), ProtectedFromScaleIn: &m.Protected,
 	}
