@@ -28,11 +28,16 @@ func (a App) Run(ctx context.Context) error {
 		return err
 	}
 	name, _ := os.Hostname()
+	// As many requests are worked on at a time as there are processors; the others wait here and not in the scheduler's
+	// queue, where they would make a health check wait, too.
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		log.Printf("%s %s %s %s", r.RemoteAddr, r.Method, r.URL.Path, r.Proto)
+		slots <- struct{}{}
 		burn(a.Burn)
+		<-slots
 		fmt.Fprintln(w, name)
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}

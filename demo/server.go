@@ -95,7 +95,7 @@ func (s *server) stop() error {
 func until(ctx context.Context, within time.Duration, what string, holds func() (bool, error)) error {
 	deadline := time.NewTimer(within)
 	defer deadline.Stop()
-	poll := time.NewTicker(50 * time.Millisecond)
+	poll := time.NewTicker(150 * time.Millisecond)
 	defer poll.Stop()
 	for {
 		ok, err := holds()

@@ -45,5 +45,5 @@ func (d *demo) summary(load loadgen.Summary) {
 // span is a length of time by both clocks.
 func (d *demo) span(from, to time.Time) string {
 	wall := to.Sub(from).Seconds()
-	return fmt.Sprintf("%5.1f s (%.0f s of cloud time)", wall, wall*d.options.TimeScale)
+	return fmt.Sprintf("%6.2f s (%.0f s of cloud time)", wall, wall*d.options.TimeScale)
 }
