@@ -38,6 +38,8 @@ type Kind struct {
 
 	// KillInstance ends the instance as a crash would.
 	KillInstance func(t *testing.T, dir, id string)
+	// Clean looks, after a test, for complaints of the driver itself.
+	Clean func(t *testing.T, dir string)
 	// Leaks lists what is left on the host of a directory without instances.
 	Leaks func(dir string) []string
 }
@@ -115,6 +117,9 @@ func (s suite) openAt(t *testing.T, dir string) (driver.Driver, context.Context)
 			t.Errorf("reset: %v", err)
 		}
 		d.Close()
+		if s.kind.Clean != nil {
+			s.kind.Clean(t, dir)
+		}
 	})
 	return d, ctx
 }

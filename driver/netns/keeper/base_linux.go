@@ -25,18 +25,19 @@ type base struct {
 // people keep there is theirs.
 var topDirectories = []string{"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix"}
 
-// etcNames are the parts of /etc that programs need to run. Only what every
-// user of the host may read is taken, so there is no secret among it.
+// etcNames are the parts of /etc that programs need to run. Of these only what
+// every user of the host may read is taken. Places where people put settings
+// of their own, tokens and proxies among them, are not in the list.
 var etcNames = []string{
 	"ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "ssl", "pki", "ca-certificates", "ca-certificates.conf",
 	"crypto-policies", "nsswitch.conf", "protocols", "services", "networks", "rpc", "ethertypes", "netconfig", "host.conf", "gai.conf",
 	"mime.types", "magic", "magic.mime", "mailcap", "os-release", "debian_version", "redhat-release", "system-release", "fedora-release",
-	"alpine-release", "arch-release", "lsb-release", "localtime", "timezone", "locale.conf", "locale.alias", "default", "sysconfig",
-	"profile", "profile.d", "bash.bashrc", "bashrc", "bash_completion.d", "inputrc", "skel", "shells", "login.defs", "environment",
-	"terminfo", "vimrc", "vim", "nanorc", "wgetrc", "pam.d", "pam.conf", "security", "sudo.conf", "logrotate.conf",
-	"apache2", "httpd", "nginx", "lighttpd", "php", "php.ini", "php.d", "php-fpm.conf", "php-fpm.d", "perl", "ruby", "java", "maven",
-	"fonts", "gtk-2.0", "X11", "dpkg", "mke2fs.conf", "python", "python3", "gitconfig", "debconf.conf", "adduser.conf", "deluser.conf", "papersize",
-	"postgresql-common", "mysql", "my.cnf", "my.cnf.d", "odbcinst.ini", "magic.mgc", "screenrc", "tmux.conf",
+	"alpine-release", "arch-release", "lsb-release", "localtime", "timezone", "locale.conf", "locale.alias",
+	"profile", "profile.d", "bash.bashrc", "bashrc", "bash_completion.d", "inputrc", "skel", "shells", "login.defs",
+	"terminfo", "vimrc", "vim", "nanorc", "pam.d", "pam.conf", "security", "sudo.conf", "logrotate.conf",
+	"apache2", "httpd", "nginx", "lighttpd", "php", "php.ini", "php.d", "php-fpm.conf", "php-fpm.d", "perl", "ruby", "java",
+	"fonts", "gtk-2.0", "X11", "dpkg", "mke2fs.conf", "python", "python3", "debconf.conf", "adduser.conf", "deluser.conf", "papersize",
+	"postgresql-common", "magic.mgc", "screenrc", "tmux.conf",
 }
 
 // etcPrefixes are names with a version in them.

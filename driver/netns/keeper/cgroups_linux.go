@@ -54,10 +54,10 @@ func findCgroups(name string) *cgroups {
 		}
 	}
 	if !c.has("cpu") {
-		c.notes = append(c.notes, "Instances are not held to their type's CPU: that needs root.")
+		c.notes = append(c.notes, "Instances are not held to their type's CPU: that takes root, and a cgroup with the cpu controller.")
 	}
 	if !c.has("memory") {
-		c.notes = append(c.notes, "Instances are not held to their type's memory: that needs root.")
+		c.notes = append(c.notes, "Instances are not held to their type's memory: that takes root, and a cgroup with the memory controller.")
 	}
 	return c
 }

@@ -225,13 +225,18 @@ func copyAttributes(from, to string, st *unix.Stat_t) error {
 			return err
 		}
 	}
-	names := make([]byte, 4<<10)
-	n, err := unix.Llistxattr(from, names)
+	size, err := unix.Llistxattr(from, nil)
 	if err != nil && err != unix.ENOTSUP {
 		return err
 	}
-	for _, name := range splitNul(names[:max(n, 0)]) {
-		value := make([]byte, 64<<10)
+	if size <= 0 {
+		return setTimes(to, st)
+	}
+	names, value := make([]byte, size), make([]byte, 64<<10)
+	if size, err = unix.Llistxattr(from, names); err != nil {
+		return err
+	}
+	for _, name := range splitNul(names[:size]) {
 		n, err := unix.Lgetxattr(from, name, value)
 		if err != nil {
 			continue

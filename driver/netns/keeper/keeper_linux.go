@@ -54,6 +54,7 @@ func init() {
 		return
 	}
 	os.Unsetenv(Marker)
+	os.WriteFile("/proc/self/comm", []byte("billow-keeper"), 0) // it was executed as /proc/self/exe
 	ready := os.NewFile(ReadyFD, "ready")
 	unix.CloseOnExec(ReadyFD)
 	k, err := start(mode == "rootless")

@@ -43,6 +43,7 @@ var (
 
 func serve() {
 	ignoreSignals()
+	rename("init")
 	prctl(syscall.PR_SET_DUMPABLE, 0)
 	buffer := make([]byte, MaxMessage)
 	control := make([]byte, syscall.CmsgSpace(4*8))

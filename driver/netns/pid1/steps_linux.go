@@ -197,6 +197,12 @@ func ignoreSignals() {
 	}
 }
 
+// rename sets the name that ps shows: we were executed as /proc/self/exe.
+func rename(name string) {
+	b := append([]byte(name), 0)
+	syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_NAME, uintptr(unsafe.Pointer(&b[0])), 0)
+}
+
 func prctl(option, argument uintptr) error {
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, option, argument, 0); errno != 0 {
 		return errno
