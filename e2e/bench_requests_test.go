@@ -94,14 +94,14 @@ func makeGroups(b *testing.B, s *server) {
 	config := s.sdk()
 	client, instances := autoscaling.NewFromConfig(config), ec2.NewFromConfig(config)
 	must(b, func(ctx context.Context) (*ec2.CreateLaunchTemplateOutput, error) {
-		return instances.CreateLaunchTemplate(ctx, &ec2.CreateLaunchTemplateInput{LaunchTemplateName: aws.String("t"), LaunchTemplateData: &types.RequestLaunchTemplateData{
+		return instances.CreateLaunchTemplate(ctx, &ec2.CreateLaunchTemplateInput{LaunchTemplateName: aws.String("template"), LaunchTemplateData: &types.RequestLaunchTemplateData{
 			ImageId: aws.String(builtIn(b, instances)), InstanceType: types.InstanceTypeT3Micro,
 		}})
 	})
 	for i := range groups {
 		must(b, func(ctx context.Context) (*autoscaling.CreateAutoScalingGroupOutput, error) {
 			return client.CreateAutoScalingGroup(ctx, &autoscaling.CreateAutoScalingGroupInput{
-				AutoScalingGroupName: aws.String(fmt.Sprintf("group-%d", i)), LaunchTemplate: templateNamed("t"),
+				AutoScalingGroupName: aws.String(fmt.Sprintf("group-%d", i)), LaunchTemplate: templateNamed("template"),
 				MinSize: aws.Int32(0), MaxSize: aws.Int32(2 * members), DesiredCapacity: aws.Int32(members),
 				AvailabilityZones: []string{"us-east-1a", "us-east-1b", "us-east-1c"},
 			})

@@ -44,10 +44,21 @@ func BenchmarkStart(b *testing.B) {
 func benchStart(b *testing.B, driver, root string) {
 	var healthy []time.Duration
 	var rss, pss float64
-	for n := 0; b.Loop(); n++ {
-		took, r, p := startOnce(b, driver, root, n)
-		healthy, rss, pss = append(healthy, took), max(rss, r), max(pss, p)
+	n := 0
+	run := func(rest func(pid int)) {
+		n++
+		healthy = append(healthy, startOnce(b, driver, root, n, rest))
 	}
+	for b.Loop() {
+		for range 20 {
+			run(func(int) {})
+		}
+	}
+	run(func(pid int) {
+		idle(b, pid)
+		all := processes(pid)
+		rss, pss = memory("Rss:", all...), memory("Pss:", all...)
+	})
 	figure(b, "healthy", "ms", milliseconds(median(healthy)), 300)
 	beside(b, "healthy-worst", "ms", milliseconds(quantile(healthy, 1)))
 	figure(b, "idle-RSS", "MB", rss, 60)
@@ -56,8 +67,9 @@ func benchStart(b *testing.B, driver, root string) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// startOnce starts a server on an empty directory, in a root directory of its own if one is given, and ends it.
-func startOnce(b *testing.B, driver, root string, n int) (healthy time.Duration, rss, pss float64) {
+// startOnce starts a server on an empty directory, in a root directory of its own if one is given, calls rest, and ends
+// the server.
+func startOnce(b *testing.B, driver, root string, n int, rest func(pid int)) (healthy time.Duration) {
 	b.Helper()
 	address, data, program := freePort(b), filepath.Join(b.TempDir(), "data"), binary
 	if root != "" {
@@ -95,12 +107,8 @@ func startOnce(b *testing.B, driver, root string, n int) (healthy time.Duration,
 			b.Fatalf("the server is not healthy: %s", &log)
 		}
 	}
-	if n > 0 {
-		return healthy, 0, 0 // memory is that of the first one
-	}
-	idle(b, cmd.Process.Pid)
-	all := processes(cmd.Process.Pid)
-	return healthy, memory("Rss:", all...), memory("Pss:", all...)
+	rest(cmd.Process.Pid)
+	return healthy
 }
 
 // idle waits until a process uses no processor time to speak of for a second.
