@@ -32,10 +32,13 @@ type loop struct {
 func (l *loop) step(in cloud.Input) (cloud.Output, store.Ticket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out, ticket := l.one(in)
+	out, rows := l.one(in)
+	wishes := out.Effects
 	if l.instant != nil {
-		ticket = l.carryOut(out.Effects, ticket)
+		rows, wishes = l.carryOut(rows, wishes)
 	}
+	ticket := l.store.Write(rows)
+	l.effects.add(ticket, wishes)
 	select {
 	case l.rearm <- struct{}{}:
 	default:
@@ -43,7 +46,7 @@ func (l *loop) step(in cloud.Input) (cloud.Output, store.Ticket) {
 	return out, ticket
 }
 
-func (l *loop) one(in cloud.Input) (cloud.Output, store.Ticket) {
+func (l *loop) one(in cloud.Input) (cloud.Output, []store.Row) {
 	out := l.cloud.Step(l.clock.Now(), in)
 	l.steps++
 	if defect, ok := out.Err.(*cloud.Defect); ok {
@@ -53,34 +56,29 @@ func (l *loop) one(in cloud.Input) (cloud.Output, store.Ticket) {
 	for i, c := range out.Changes {
 		rows[i] = store.Row{Table: c.Table, Key: c.Key, Value: c.Row}
 	}
-	ticket := l.store.Write(rows)
-	if l.instant == nil {
-		l.effects.add(ticket, out.Effects)
-	}
-	return out, ticket
+	return out, rows
 }
 
-// carryOut makes instant effects true before the call that caused them is answered. Facts can cause further effects;
-// the bound is there for a driver that never agrees with the control plane.
-func (l *loop) carryOut(wishes []cloud.Effect, ticket store.Ticket) store.Ticket {
+// carryOut makes instant effects true before the call that caused them is answered, and returns all rows that this
+// changed, which become durable together, and the other effects. Facts can cause further effects; the bound is there for
+// a driver that never agrees with the control plane.
+func (l *loop) carryOut(rows []store.Row, wishes []cloud.Effect) (_ []store.Row, others []cloud.Effect) {
 	for range 100 {
 		var facts []cloud.Fact
 		for _, e := range wishes {
 			f, done := l.instant(e)
 			if !done {
-				l.effects.add(ticket, []cloud.Effect{e})
+				others = append(others, e)
 			}
 			facts = append(facts, f...)
 		}
 		if len(facts) == 0 {
-			return ticket
+			return rows, others
 		}
-		var out cloud.Output
-		out, ticket = l.one(cloud.Observed{Facts: facts})
-		wishes = out.Effects
+		out, more := l.one(cloud.Observed{Facts: facts})
+		rows, wishes = append(rows, more...), out.Effects
 	}
-	l.effects.add(ticket, wishes)
-	return ticket
+	return rows, append(others, wishes...)
 }
 
 // observe tells the control plane facts. Nobody waits for them to be durable but the effects that they cause.

@@ -60,7 +60,8 @@ type Store struct {
 var schema = []string{
 	"pragma journal_mode = wal",
 	"pragma synchronous = full",
-	"create table if not exists rows (tbl text, key text, data blob not null, primary key (tbl, key)) without rowid",
+	// With a row ID, data is kept apart from the index: many rows are longer than what an index takes without overflow pages.
+	"create table if not exists rows (id integer primary key, tbl text not null, key text not null, data blob not null, unique (tbl, key))",
 }
 
 // Open opens or makes the store in a directory. Only one process may have it open: the second gets an error that says
@@ -247,7 +248,15 @@ func (s *Store) commit(rows []Row) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, r := range rows {
+	type id struct{ table, key string }
+	last := make(map[id]int, len(rows)) // of rows that changed more than once only the last value is written
+	for i, r := range rows {
+		last[id{r.Table, r.Key}] = i
+	}
+	for i, r := range rows {
+		if last[id{r.Table, r.Key}] != i {
+			continue
+		}
 		stmt := remove
 		if r.Value != nil {
 			data, err := json.Marshal(r.Value)
