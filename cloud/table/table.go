@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/btree"
@@ -43,6 +44,7 @@ type Table[R any] struct {
 	name    string
 	rows    btree.Map[string, *R]
 	indexes []*Index[R]
+	writes  int // grows with each write: what an iterator compares to know whether it still stands where it stood
 }
 
 // New makes an empty table.
@@ -85,14 +87,17 @@ func (t *Table[R]) Prefix(prefix string) iter.Seq2[string, R] {
 // From yields the rows whose key starts with prefix and is not less than start, in key order.
 func (t *Table[R]) From(prefix, start string) iter.Seq2[string, R] {
 	return func(yield func(string, R) bool) {
-		it := t.rows.Iter()
+		it, writes := t.rows.Iter(), t.writes
 		for ok := it.Seek(start); ok; {
 			key, row := it.Key(), it.Value()
 			if !strings.HasPrefix(key, prefix) || !yield(key, *row) {
 				return
 			}
-			// A fresh iterator after each row survives writes to the tree; the seek costs what Next would have saved.
-			it = t.rows.Iter()
+			if t.writes == writes {
+				ok = it.Next()
+				continue
+			}
+			it, writes = t.rows.Iter(), t.writes // an iterator does not survive writes to its tree
 			ok = it.Seek(key + "\x00")
 		}
 	}
@@ -115,6 +120,7 @@ func (t *Table[R]) Dump(yield func(string, any) bool) {
 
 // set writes or, with nil, removes a row with its index entries, and returns the row before.
 func (t *Table[R]) set(key string, row *R) *R {
+	t.writes++
 	var old *R
 	if row == nil {
 		old, _ = t.rows.Delete(key)
@@ -137,7 +143,7 @@ func (t *Table[R]) restore(key string, old any) {
 type Index[R any] struct {
 	table   *Table[R]
 	values  func(key string, row R) []string
-	entries btree.Set[string]
+	entries btree.Map[string, *R] // value, a zero byte and key
 }
 
 // NewIndex adds an index to a table; values gives the values under which a row is found (none: not indexed). It must
@@ -152,18 +158,19 @@ func NewIndex[R any](t *Table[R], values func(key string, row R) []string) *Inde
 // Each yields the rows indexed under value whose key starts with prefix, in key order.
 func (x *Index[R]) Each(value, prefix string) iter.Seq2[string, R] {
 	return func(yield func(string, R) bool) {
-		head := value + "\x00"
-		it := x.entries.Iter()
-		for ok := it.Seek(head + prefix); ok; {
+		head := len(value) + 1
+		start := value + "\x00" + prefix
+		it, writes := x.entries.Iter(), x.table.writes
+		for ok := it.Seek(start); ok; {
 			entry := it.Key()
-			if !strings.HasPrefix(entry, head+prefix) {
+			if !strings.HasPrefix(entry, start) || !yield(entry[head:], *it.Value()) {
 				return
 			}
-			key := entry[len(head):]
-			if row, found := x.table.Get(key); found && !yield(key, row) {
-				return
+			if x.table.writes == writes {
+				ok = it.Next()
+				continue
 			}
-			it = x.entries.Iter()
+			it, writes = x.entries.Iter(), x.table.writes
 			ok = it.Seek(entry + "\x00")
 		}
 	}
@@ -179,14 +186,19 @@ func (x *Index[R]) Count(value, prefix string) int {
 }
 
 func (x *Index[R]) move(key string, old, row *R) {
+	var before, after []string
 	if old != nil {
-		for _, v := range x.values(key, *old) {
+		before = x.values(key, *old)
+	}
+	if row != nil {
+		after = x.values(key, *row)
+	}
+	if !slices.Equal(before, after) {
+		for _, v := range before {
 			x.entries.Delete(v + "\x00" + key)
 		}
 	}
-	if row != nil {
-		for _, v := range x.values(key, *row) {
-			x.entries.Insert(v + "\x00" + key)
-		}
+	for _, v := range after {
+		x.entries.Set(v+"\x00"+key, row)
 	}
 }
