@@ -11,8 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -22,7 +20,7 @@ import (
 const (
 	groupName    = "web"
 	imageParam   = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
-	instanceType = ec2types.InstanceTypeT2Micro // one vCPU
+	instanceType = "t2.micro" // one vCPU
 	minSize      = 1
 	maxSize      = 4
 	targetCPU    = 50.0
@@ -30,7 +28,7 @@ const (
 
 // stack is the set-up that the demo makes, through the public API only.
 type stack struct {
-	ec2         *ec2.Client
+	ec2         *ec2Client
 	autoscaling *autoscaling.Client
 	elb         *elb.Client
 	cloudwatch  *cloudwatch.Client
@@ -50,7 +48,7 @@ func newStack(s *server, say func(string, ...any)) *stack {
 		Credentials:  credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, ""),
 	}
 	return &stack{
-		ec2: ec2.NewFromConfig(config), autoscaling: autoscaling.NewFromConfig(config), elb: elb.NewFromConfig(config),
+		ec2: &ec2Client{endpoint: s.Endpoint, region: s.Region, keys: config.Credentials}, autoscaling: autoscaling.NewFromConfig(config), elb: elb.NewFromConfig(config),
 		cloudwatch: cloudwatch.NewFromConfig(config), ssm: ssm.NewFromConfig(config), say: say,
 	}
 }
@@ -61,13 +59,8 @@ func (s *stack) create(ctx context.Context, burn time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if _, err = s.ec2.CreateLaunchTemplate(ctx, &ec2.CreateLaunchTemplateInput{
-		LaunchTemplateName: aws.String(groupName),
-		LaunchTemplateData: &ec2types.RequestLaunchTemplateData{
-			ImageId: aws.String(image), InstanceType: instanceType,
-			Monitoring: &ec2types.LaunchTemplatesMonitoringRequest{Enabled: aws.Bool(true)},
-		},
-	}); err != nil {
+	if err = s.ec2.call(ctx, "CreateLaunchTemplate", nil, "LaunchTemplateName", groupName, "LaunchTemplateData.ImageId", image,
+		"LaunchTemplateData.InstanceType", instanceType, "LaunchTemplateData.Monitoring.Enabled", "true"); err != nil {
 		return err
 	}
 	s.say("launch template %s: %s from %s", groupName, instanceType, image)
@@ -96,67 +89,71 @@ END
 chmod +x /var/lib/cloud/scripts/per-boot/web
 echo installed > /var/lib/installed
 `, burn)
-	run, err := s.ec2.RunInstances(ctx, &ec2.RunInstancesInput{
-		ImageId: parameter.Parameter.Value, InstanceType: instanceType, MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
-		UserData: aws.String(base64.StdEncoding.EncodeToString([]byte(install))),
-	})
+	var run struct {
+		ID string `xml:"instancesSet>item>instanceId"`
+	}
+	err = s.ec2.call(ctx, "RunInstances", &run, "ImageId", *parameter.Parameter.Value, "InstanceType", instanceType,
+		"MinCount", "1", "MaxCount", "1", "UserData", base64.StdEncoding.EncodeToString([]byte(install)))
 	if err != nil {
 		return "", err
 	}
-	builder := *run.Instances[0].InstanceId
+	builder := run.ID
 	s.say("instance %s runs; its user data installs the web application", builder)
 	if err := s.bootLogged(ctx, builder); err != nil {
 		return "", err
 	}
-	made, err := s.ec2.CreateImage(ctx, &ec2.CreateImageInput{InstanceId: aws.String(builder), Name: aws.String(groupName)})
-	if err != nil {
+	var made struct {
+		ID string `xml:"imageId"`
+	}
+	if err := s.ec2.call(ctx, "CreateImage", &made, "InstanceId", builder, "Name", groupName); err != nil {
 		return "", err
 	}
 	err = until(ctx, 30*time.Second, "the image is available", func() (bool, error) {
-		out, err := s.ec2.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{*made.ImageId}})
-		if err != nil {
-			return false, err
+		var image struct {
+			State  string `xml:"imagesSet>item>imageState"`
+			Reason string `xml:"imagesSet>item>stateReason>message"`
 		}
-		if state := out.Images[0].State; state == ec2types.ImageStateFailed {
-			return false, fmt.Errorf("the image could not be made: %s", aws.ToString(out.Images[0].StateReason.Message))
+		err := s.ec2.call(ctx, "DescribeImages", &image, "ImageId.1", made.ID)
+		if image.State == "failed" {
+			err = fmt.Errorf("the image could not be made: %s", image.Reason)
 		}
-		return out.Images[0].State == ec2types.ImageStateAvailable, nil
+		return image.State == "available", err
 	})
 	if err != nil {
 		return "", err
 	}
-	s.say("image %s made of it", *made.ImageId)
-	_, err = s.ec2.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{builder}})
-	return *made.ImageId, err
+	s.say("image %s made of it", made.ID)
+	return made.ID, s.ec2.call(ctx, "TerminateInstances", nil, "InstanceId.1", builder)
 }
 
 // bootLogged waits until the console shows that user data has ended.
 func (s *stack) bootLogged(ctx context.Context, id string) error {
 	return until(ctx, 30*time.Second, "the user data of "+id+" has ended", func() (bool, error) {
-		out, err := s.ec2.GetConsoleOutput(ctx, &ec2.GetConsoleOutputInput{InstanceId: aws.String(id)})
-		return err == nil && aws.ToString(out.Output) != "", err
+		var console struct {
+			Output string `xml:"output"`
+		}
+		err := s.ec2.call(ctx, "GetConsoleOutput", &console, "InstanceId", id)
+		return console.Output != "", err
 	})
 }
 
 func (s *stack) subnets(ctx context.Context) ([]string, error) {
-	out, err := s.ec2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{})
-	if err != nil {
-		return nil, err
+	var out struct {
+		IDs []string `xml:"subnetSet>item>subnetId"`
 	}
-	var ids []string
-	for _, n := range out.Subnets {
-		ids = append(ids, *n.SubnetId)
-	}
-	return ids, nil
+	err := s.ec2.call(ctx, "DescribeSubnets", &out)
+	return out.IDs, err
 }
 
 func (s *stack) makeBalancer(ctx context.Context, subnets []string) error {
-	vpcs, err := s.ec2.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{})
-	if err != nil {
+	var vpc struct {
+		ID string `xml:"vpcSet>item>vpcId"`
+	}
+	if err := s.ec2.call(ctx, "DescribeVpcs", &vpc); err != nil {
 		return err
 	}
 	group, err := s.elb.CreateTargetGroup(ctx, &elb.CreateTargetGroupInput{
-		Name: aws.String(groupName), Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(80), VpcId: vpcs.Vpcs[0].VpcId,
+		Name: aws.String(groupName), Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(80), VpcId: aws.String(vpc.ID),
 		TargetType: elbtypes.TargetTypeEnumInstance, HealthCheckPath: aws.String("/health"),
 		HealthCheckIntervalSeconds: aws.Int32(10), HealthCheckTimeoutSeconds: aws.Int32(5),
 	})

@@ -9,7 +9,6 @@ import (
 	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 )
@@ -86,6 +85,5 @@ func (s *stack) groupCPU(ctx context.Context, cloudNow time.Time) (*float64, err
 
 // kill ends an instance behind the group's back.
 func (s *stack) kill(ctx context.Context, id string) error {
-	_, err := s.ec2.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{id}})
-	return err
+	return s.ec2.call(ctx, "TerminateInstances", nil, "InstanceId.1", id)
 }
