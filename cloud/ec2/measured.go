@@ -63,11 +63,56 @@ func (t Totals) add(v float64) Totals {
 	return Totals{t.Count + 1, t.Sum + v, min(t.Min, v), max(t.Max, v)}
 }
 
+func (t Totals) merge(o Totals) Totals {
+	if t.Count == 0 {
+		return o
+	}
+	return Totals{t.Count + o.Count, t.Sum + o.Sum, min(t.Min, o.Min), max(t.Max, o.Max)}
+}
+
+func (t Totals) stat() cloudwatch.Stat {
+	return cloudwatch.Stat{Count: t.Count, Sum: t.Sum, Min: t.Min, Max: t.Max}
+}
+
 // scopeData is what one batch publishes in one scope.
 type scopeData struct {
 	scope    cloud.Scope
-	data     []cloudwatch.Datum
+	own      []cloudwatch.Dimension // of the instance at hand
+	data     []cloudwatch.Datum     // of the instance at hand
 	measured []Measured
+
+	// The aggregates over instances, in the order in which they came up; where says at which place.
+	aggregates []aggregate
+	where      map[aggregateKey]int
+}
+
+type aggregateKey struct {
+	dimension cloudwatch.Dimension
+	at        int64
+}
+
+type aggregate struct {
+	dimension cloudwatch.Dimension
+	at        time.Time
+	stats     [MetricCount]Totals
+}
+
+// add counts an instance's points in those of a dimension: a thousand instances of a type are one point, put once.
+func (d *scopeData) add(name, value string, at time.Time, stats *[MetricCount]Totals) {
+	key := aggregateKey{cloudwatch.Dimension{Name: name, Value: value}, at.Unix()}
+	n, ok := d.where[key]
+	if !ok {
+		if d.where == nil {
+			d.where = map[aggregateKey]int{}
+		}
+		n = len(d.aggregates)
+		d.where[key] = n
+		d.aggregates = append(d.aggregates, aggregate{dimension: key.dimension, at: at})
+	}
+	sums := &d.aggregates[n].stats
+	for k := range stats {
+		sums[k] = sums[k].merge(stats[k])
+	}
 }
 
 // measure takes a batch of usage. A sample counts for the minute in which the middle of its span lies; the minute is
@@ -91,14 +136,18 @@ func (s *Service) measure(tx *cloud.Tx, u Usage) {
 			at[scope] = n
 			all = append(all, scopeData{scope: scope})
 		}
-		tx.In(scope, func() { s.sample(tx, &all[n], i, sample, span, middle, next) })
+		d := &all[n]
+		d.own, d.data = dimension("InstanceId", i.ID), d.data[:0]
+		tx.In(scope, func() {
+			s.sample(tx, d, i, sample, span, middle, next)
+			s.metrics.Put(tx, d.data)
+		})
 	}
 	for _, d := range all {
-		if len(d.measured) == 0 && len(d.data) == 0 {
-			continue
-		}
 		tx.In(d.scope, func() {
-			s.metrics.Put(tx, d.data)
+			for _, a := range d.aggregates {
+				s.metrics.Put(tx, points(nil, []cloudwatch.Dimension{a.dimension}, a.at, &a.stats))
+			}
 			if len(d.measured) > 0 {
 				tx.Emit(Name, InstancesMeasured{Samples: d.measured})
 			}
@@ -149,7 +198,7 @@ func (a *Accumulated) close(d *scopeData, i Instance) {
 	a.Minute, a.Seconds, a.Sums = time.Time{}, 0, [MetricCount]float64{}
 	for _, name := range statusMetrics {
 		d.data = append(d.data, cloudwatch.Datum{
-			Namespace: Namespace, Metric: name, Unit: "Count", At: at, Stat: cloudwatch.Single(0), Dimensions: dimension("InstanceId", i.ID),
+			Namespace: Namespace, Metric: name, Unit: "Count", At: at, Stat: cloudwatch.Single(0), Dimensions: d.own,
 		})
 	}
 	if a.Period.IsZero() {
@@ -166,21 +215,26 @@ func (a *Accumulated) close(d *scopeData, i Instance) {
 // publish gives the collected minutes as one point of every metric.
 func (a *Accumulated) publish(d *scopeData, i Instance, at time.Time, detailed bool) {
 	m := Measured{InstanceID: i.ID, Detailed: detailed, At: at}
-	own := dimension("InstanceId", i.ID)
 	for n, t := range a.Stats {
-		stat := cloudwatch.Stat{Count: t.Count, Sum: t.Sum, Min: t.Min, Max: t.Max}
-		m.Stats[n] = stat
-		datum := cloudwatch.Datum{Namespace: Namespace, Metric: Metrics[n].Name, Unit: Metrics[n].Unit, At: at, Stat: stat, Dimensions: own}
-		d.data = append(d.data, datum)
-		if detailed { // the aggregates come with detailed monitoring only (CW-NM-02)
-			datum.Dimensions = dimension("ImageId", i.ImageID)
-			d.data = append(d.data, datum)
-			datum.Dimensions = dimension("InstanceType", i.InstanceType)
-			d.data = append(d.data, datum)
-		}
+		m.Stats[n] = t.stat()
+	}
+	d.data = points(d.data, d.own, at, &a.Stats)
+	if detailed { // the aggregates come with detailed monitoring only (CW-NM-02)
+		d.add("ImageId", i.ImageID, at, &a.Stats)
+		d.add("InstanceType", i.InstanceType, at, &a.Stats)
 	}
 	d.measured = append(d.measured, m)
 	a.Period, a.Stats = time.Time{}, [MetricCount]Totals{}
+}
+
+// points appends a point of every metric.
+func points(data []cloudwatch.Datum, dimensions []cloudwatch.Dimension, at time.Time, stats *[MetricCount]Totals) []cloudwatch.Datum {
+	for n, t := range stats {
+		data = append(data, cloudwatch.Datum{
+			Namespace: Namespace, Metric: Metrics[n].Name, Unit: Metrics[n].Unit, At: at, Stat: t.stat(), Dimensions: dimensions,
+		})
+	}
+	return data
 }
 
 func dimension(name, value string) []cloudwatch.Dimension {
