@@ -36,9 +36,10 @@ type Key struct {
 // Operation is one AWS operation of a service.
 type Operation struct {
 	Name string
-	// Stored is empty when the operation does all that it promises. Otherwise it says what is kept and read back but
-	// has no effect, for `billow ops`.
-	Stored string
+	// Stored says that what the operation writes is kept and read back, but has no effect.
+	Stored bool
+	// Note names what is stored only, refused or different, in plain words; for `billow ops`.
+	Note   string
 	handle func(tx *Tx, in any) (any, error)
 }
 
@@ -57,9 +58,15 @@ func Handle[In, Out any](name string, h func(tx *Tx, in *In) (*Out, error)) Oper
 	}}
 }
 
-// But marks an operation as partly stored only; what names the members concerned, in plain words.
+// But notes what of a real operation is stored only, refused or different, naming the members concerned.
 func (op Operation) But(what string) Operation {
-	op.Stored = what
+	op.Note = what
+	return op
+}
+
+// StoredOnly marks an operation whose whole effect is that it can be read back.
+func (op Operation) StoredOnly(why string) Operation {
+	op.Stored, op.Note = true, why
 	return op
 }
 

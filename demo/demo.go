@@ -192,6 +192,9 @@ func (d *demo) look(ctx context.Context) error {
 	for _, a := range slices.Backward(d.state.Activities) {
 		if status, known := seen[*a.ActivityId]; !known || status != a.StatusCode && ended(a.StatusCode) {
 			d.view.event(d.stamp() + " " + activityLine(a))
+			if !known {
+				d.view.event("       " + causes(a)[0])
+			}
 		}
 	}
 	d.view.show(time.Since(d.began), d.state, d.load.now())

@@ -72,7 +72,7 @@ func (s *Service) Operations() []cloud.Operation {
 		cloud.Handle("DisableAvailabilityZonesForLoadBalancer", s.DisableAvailabilityZonesForLoadBalancer),
 		cloud.Handle("AttachLoadBalancerToSubnets", s.AttachLoadBalancerToSubnets),
 		cloud.Handle("DetachLoadBalancerFromSubnets", s.DetachLoadBalancerFromSubnets),
-		cloud.Handle("ApplySecurityGroupsToLoadBalancer", s.ApplySecurityGroupsToLoadBalancer).But(groups),
+		cloud.Handle("ApplySecurityGroupsToLoadBalancer", s.ApplySecurityGroupsToLoadBalancer).StoredOnly(groups),
 		cloud.Handle("DescribeLoadBalancerAttributes", s.DescribeLoadBalancerAttributes),
 		cloud.Handle("ModifyLoadBalancerAttributes", s.ModifyLoadBalancerAttributes).But("connection draining and the idle time-out take effect; cross-zone load balancing, the access log and additional attributes are kept"),
 		cloud.Handle("AddTags", s.AddTags),

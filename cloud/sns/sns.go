@@ -68,7 +68,7 @@ func (s *Service) Operations() []cloud.Operation {
 		cloud.Handle("DeleteTopic", s.DeleteTopic),
 		cloud.Handle("ListTopics", s.ListTopics),
 		cloud.Handle("GetTopicAttributes", s.GetTopicAttributes),
-		cloud.Handle("SetTopicAttributes", s.SetTopicAttributes).But("Policy, DeliveryPolicy, KMS and feedback attributes are kept only"),
+		cloud.Handle("SetTopicAttributes", s.SetTopicAttributes).StoredOnly("Policy, DeliveryPolicy, KMS and feedback attributes are kept only"),
 		cloud.Handle("Subscribe", s.Subscribe).But("email and sms subscriptions are kept and get nothing; sqs, lambda, firehose and application are refused"),
 		cloud.Handle("ConfirmSubscription", s.ConfirmSubscription),
 		cloud.Handle("Unsubscribe", s.Unsubscribe),

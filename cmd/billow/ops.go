@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/billow-cloud/billow/api/catalog"
 	"github.com/billow-cloud/billow/cloud/region"
@@ -21,7 +22,8 @@ func (o *ops) Run() error {
 	out := table.NewWriter()
 	out.SetOutputMirror(os.Stdout)
 	out.Style().Options = table.OptionsNoBordersAndSeparators
-	out.AppendHeader(table.Row{"Service", "Operation", "Status", "Stored only"})
+	out.SetColumnConfigs([]table.ColumnConfig{{Number: 4, WidthMax: 70, WidthMaxEnforcer: text.WrapSoft}})
+	out.AppendHeader(table.Row{"Service", "Operation", "Status", "Note"})
 	var summary [][4]any
 	for _, s := range catalog.Services {
 		if o.Service != "" && s.Name != o.Service {
@@ -36,12 +38,12 @@ func (o *ops) Run() error {
 				if o.Absent {
 					out.AppendRow(table.Row{s.Name, op.Name, "absent", ""})
 				}
-			case known.Stored != "":
+			case known.Stored:
 				stored++
-				out.AppendRow(table.Row{s.Name, op.Name, "stored", known.Stored})
+				out.AppendRow(table.Row{s.Name, op.Name, "stored", known.Note})
 			default:
 				real++
-				out.AppendRow(table.Row{s.Name, op.Name, "real", ""})
+				out.AppendRow(table.Row{s.Name, op.Name, "real", known.Note})
 			}
 		}
 		summary = append(summary, [4]any{s.Name, real, stored, absent})
