@@ -25,7 +25,11 @@ func (c Clock) Until(t time.Time) time.Duration {
 // wall turns a span of cloud time into wall time.
 func (c Clock) wall(d time.Duration) time.Duration { return time.Duration(float64(d) / c.Scale) }
 
-// rebase is the same clock, going on at another speed from an instant of the wall clock.
+// rebase is the same clock, going on at another speed from an instant of the wall clock. It never goes back, also when
+// the wall clock was set back between two runs.
 func (c Clock) rebase(wall time.Time, scale float64) Clock {
+	if wall.Before(c.Wall) {
+		return Clock{Wall: wall, Cloud: c.Cloud, Scale: scale}
+	}
 	return Clock{Wall: wall, Cloud: c.At(wall), Scale: scale}
 }

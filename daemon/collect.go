@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"time"
+
+	"github.com/billow-cloud/billow/cloud"
 )
 
 // How often the daemon looks, in cloud time for metrics (their standard resolution) and in wall time for the inventory,
@@ -19,11 +21,14 @@ func (d *Daemon) collect(ctx context.Context) {
 		if !sleep(ctx, d.loop.clock.Until(next)) {
 			return
 		}
+		var facts []cloud.Fact
 		usage, err := d.instances.usage(ctx, next)
-		if err != nil {
+		if err == nil {
+			facts = append(facts, usage)
+		} else if ctx.Err() == nil {
 			d.log.Warn("a minute has no instance metrics", "error", err)
 		}
-		d.loop.observe(usage, d.routes.traffic(next))
+		d.loop.observe(append(facts, d.routes.traffic(next))...)
 	}
 }
 

@@ -50,6 +50,9 @@ func openAccess(dir, endpoint, account, region string) (Access, error) {
 		}
 		a = Access{Account: account, Region: region, AccessKeyID: "AKIA" + base32.StdEncoding.EncodeToString(random(10)), SecretAccessKey: base64.RawStdEncoding.EncodeToString(random(30))}
 	}
+	if a.Endpoint == endpoint && err == nil {
+		return a, nil
+	}
 	a.Endpoint = endpoint
 	data, err := json.MarshalIndent(a, "", "  ")
 	if err != nil {
@@ -57,10 +60,18 @@ func openAccess(dir, endpoint, account, region string) (Access, error) {
 	}
 	// Written beside and renamed, so that a crash leaves the old keys or the new, never half of them.
 	temporary := filepath.Join(dir, accessFile+".new")
-	if err := os.WriteFile(temporary, append(data, '\n'), 0o600); err != nil {
+	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = f.Write(append(data, '\n'))
+		err = errors.Join(err, f.Sync(), f.Close())
+	}
+	if err == nil {
+		err = os.Rename(temporary, filepath.Join(dir, accessFile))
+	}
+	if err != nil {
 		return a, fmt.Errorf("the keys cannot be written: %w", err)
 	}
-	return a, os.Rename(temporary, filepath.Join(dir, accessFile))
+	return a, nil
 }
 
 func random(n int) []byte {

@@ -17,7 +17,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/billow-cloud/billow/cloud"
@@ -39,11 +41,11 @@ const (
 
 // Config is what a daemon is made with.
 type Config struct {
-	Listen    string // host:port of the API
-	Data      string // directory
-	Driver    driver.Driver
-	Modelled  bool // instances are records: no network, and no type is too large for the host
-	Instant   bool // launches, stops and terminations are complete before the call that caused them is answered
+	Listen    string                        // host:port of the API
+	Data      string                        // directory
+	Driver    func() (driver.Driver, error) // called when everything else has been found in order
+	Modelled  bool                          // instances are records: no network, and no type is too large for the host
+	Instant   bool                          // launches, stops and terminations are complete before the call that caused them is answered
 	Host      Host
 	Auth      Auth
 	TimeScale float64
@@ -59,6 +61,7 @@ type Daemon struct {
 	config     Config
 	log        *slog.Logger
 	store      *store.Store
+	driver     driver.Driver
 	loop       *loop
 	instances  *instances
 	routes     *routes
@@ -73,65 +76,78 @@ type Daemon struct {
 
 // The daemon's own rows stand beside the control plane's.
 const (
-	ownTable = "daemon"
-	clockKey = "clock"
+	ownTable  = "daemon"
+	clockKey  = "clock"
+	driverKey = "driver"
 )
 
-// Open binds the addresses, opens the store, loads the control plane and adopts what runs. Nothing is served before Run.
-// Every error is one sentence for the person who started the server.
-func Open(c Config) (d *Daemon, err error) {
-	if c.Auth == AuthNone && !loopback(c.Listen) {
-		return nil, fmt.Errorf("--auth none accepts anybody, so it may listen on a loopback address only, not on %s", c.Listen)
-	}
-	d = &Daemon{config: c, log: c.Log, began: time.Now()}
-	defer func() {
-		if err != nil {
-			d.release()
-		}
-	}()
-	if d.listener, err = net.Listen("tcp", c.Listen); err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w", c.Listen, plainCause(err))
-	}
-	if d.store, err = store.Open(c.Data); err != nil {
-		return nil, err
-	}
-	if d.access, err = openAccess(c.Data, "http://"+d.listener.Addr().String(), wire.DefaultAccount, wire.DefaultRegion); err != nil {
-		return nil, err
-	}
-	if d.admin, err = listenSocket(c.Data); err != nil {
-		return nil, err
-	}
-	if err = d.load(); err != nil {
+// Open binds the addresses, opens the store and the driver, loads the control plane and adopts what runs. Nothing is
+// served before Run. Every error is one sentence for the person who started the server.
+func Open(c Config) (*Daemon, error) {
+	d := &Daemon{config: c, log: c.Log, began: time.Now()}
+	if err := d.open(); err != nil {
+		d.release()
 		return nil, err
 	}
 	d.api = d.handler()
 	return d, nil
 }
 
+func (d *Daemon) open() (err error) {
+	c := d.config
+	if c.Auth == AuthNone && !loopback(c.Listen) {
+		return fmt.Errorf("--auth none accepts anybody, so it may listen on a loopback address only, not on %s", c.Listen)
+	}
+	if d.listener, err = net.Listen("tcp", c.Listen); err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", c.Listen, plainCause(err))
+	}
+	if d.store, err = store.Open(c.Data); err != nil {
+		return err
+	}
+	if d.driver, err = c.Driver(); err != nil {
+		return err
+	}
+	if d.access, err = openAccess(c.Data, endpoint(d.listener.Addr()), wire.DefaultAccount, wire.DefaultRegion); err != nil {
+		return err
+	}
+	if d.admin, err = listenSocket(c.Data); err != nil {
+		return err
+	}
+	return d.load()
+}
+
 // load reads the rows into a new control plane and joins the parts.
 func (d *Daemon) load() error {
 	control := d.newCloud()
 	clock := Clock{Wall: d.began, Cloud: d.began, Scale: d.config.TimeScale}
+	kind := d.driver.Name()
 	err := d.store.Load(func(table, key string, data []byte) error {
-		if table == ownTable && key == clockKey {
+		switch {
+		case table != ownTable:
+			return control.Load(table, key, data)
+		case key == driverKey:
+			return json.Unmarshal(data, &kind)
+		case key == clockKey:
 			var before Clock
 			if err := json.Unmarshal(data, &before); err != nil {
 				return err
 			}
 			clock = before.rebase(d.began, d.config.TimeScale)
-			return nil
 		}
-		return control.Load(table, key, data)
+		return nil
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("the data directory %s cannot be used: %w", d.config.Data, err)
 	}
-	d.store.Write([]store.Row{{Table: ownTable, Key: clockKey, Value: clock}})
+	if kind != d.driver.Name() { // instances of the other kind would run on, unseen
+		return fmt.Errorf("the data directory %s is that of a server with --driver %s; --driver %s needs another one", d.config.Data, kind, d.driver.Name())
+	}
+	d.store.Write([]store.Row{{Table: ownTable, Key: clockKey, Value: clock}, {Table: ownTable, Key: driverKey, Value: kind}})
 	d.loop = &loop{clock: clock, store: d.store, log: d.log, cloud: control, rearm: make(chan struct{}, 1)}
-	d.instances = newInstances(clock, d.log, d.config.Driver, d.config.Host, d.loop.observe)
+	d.instances = newInstances(clock, d.log, d.driver, d.config.Host, d.loop.observe)
 	d.instances.modelled = d.config.Modelled
-	d.routes = newRoutes(clock, d.log, d.config.Driver.Network().Dial, d.loop.observe)
-	d.deliveries = newDeliveries(d.log)
+	d.routes = newRoutes(clock, d.log, d.driver.Network().Dial, d.loop.observe)
+	d.deliveries = newDeliveries()
 	d.loop.effects = newEffects(d.store, d.log, effectKey, d.do)
 	if d.config.Instant {
 		d.loop.instant = func(e cloud.Effect) ([]cloud.Fact, bool) {
@@ -219,22 +235,29 @@ func (d *Daemon) release() error {
 			l.Close()
 		}
 	}
-	if d.store == nil {
-		return nil
+	var err error
+	if d.driver != nil {
+		err = d.driver.Close()
 	}
-	return d.store.Close()
+	if d.store != nil {
+		err = errors.Join(err, d.store.Close())
+	}
+	return err
 }
 
-// reset drops all state, instances included, and starts anew with an empty cloud.
+// reset drops all state, instances included, and starts anew with an empty cloud. Once begun it is not given up: half a
+// cloud would be left.
 func (d *Daemon) reset(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
 	d.resetting.Lock()
 	defer d.resetting.Unlock()
-	d.loop.effects.forget() // before the lock: what is under way ends with a fact, which is a step
-	d.loop.mu.Lock()
-	defer d.loop.mu.Unlock()
-	if err := d.config.Driver.Reset(ctx); err != nil {
+	d.loop.halt(true)
+	defer d.loop.halt(false)
+	d.loop.effects.forget() // what is under way ends; that nobody hears of it does not matter any more
+	if err := d.driver.Reset(ctx); err != nil {
 		return err
 	}
+	d.loop.mu.Lock()
 	var gone []store.Row
 	d.loop.cloud.Dump(func(table, key string, _ any) bool {
 		gone = append(gone, store.Row{Table: table, Key: key})
@@ -242,8 +265,18 @@ func (d *Daemon) reset(ctx context.Context) error {
 	})
 	ticket := d.store.Write(gone)
 	d.loop.cloud = d.newCloud()
+	d.loop.mu.Unlock()
 	d.routes.clear()
 	return d.store.Wait(ctx, ticket)
+}
+
+// endpoint is the URL for clients on this machine.
+func endpoint(a net.Addr) string {
+	address := a.(*net.TCPAddr).AddrPort()
+	if ip := address.Addr(); ip.IsUnspecified() {
+		address = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), address.Port())
+	}
+	return "http://" + address.String()
 }
 
 func loopback(address string) bool {
@@ -255,8 +288,16 @@ func loopback(address string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// plainCause drops the repetition of the address from a listen error.
+// plainCause says why an address cannot be listened on, and what to do about it.
 func plainCause(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return errors.New("another program uses that address; choose another one with --listen")
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return errors.New("this machine does not have that address")
+	case errors.Is(err, syscall.EACCES):
+		return errors.New("this user may not; ports below 1024 need root or CAP_NET_BIND_SERVICE")
+	}
 	var op *net.OpError
 	if errors.As(err, &op) {
 		return op.Err

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -16,13 +15,10 @@ import (
 const deliverTimeout = 15 * time.Second
 
 // deliveries carries SNS messages to HTTP subscribers.
-type deliveries struct {
-	log    *slog.Logger
-	client *http.Client
-}
+type deliveries struct{ client *http.Client }
 
-func newDeliveries(log *slog.Logger) *deliveries {
-	return &deliveries{log: log, client: &http.Client{Timeout: deliverTimeout, CheckRedirect: func(*http.Request, []*http.Request) error {
+func newDeliveries() *deliveries {
+	return &deliveries{client: &http.Client{Timeout: deliverTimeout, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}}
 }

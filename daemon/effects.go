@@ -21,11 +21,13 @@ type effects struct {
 	key func(cloud.Effect) string
 	do  func(context.Context, cloud.Effect)
 
-	mu      sync.Mutex
-	pending []pending
-	more    chan struct{}
-	queues  map[string][]cloud.Effect // what is waiting per key; the key is present while one is being carried out
-	idle    *sync.Cond
+	mu        sync.Mutex
+	pending   []pending
+	more      chan struct{}
+	queues    map[string][]cloud.Effect // what is waiting per key; the key is present while one is being carried out
+	idle      *sync.Cond
+	starting  bool   // run is between taking what is pending and having started it
+	forgotten uint64 // how often forget was called: what was taken before that is not started any more
 }
 
 type pending struct {
@@ -63,29 +65,34 @@ func (e *effects) run(ctx context.Context) {
 		case <-e.more:
 		}
 		e.mu.Lock()
-		batch := e.pending
-		e.pending = nil
+		batch, forgotten := e.pending, e.forgotten
+		e.pending, e.starting = nil, true
 		e.mu.Unlock()
 		for _, p := range batch {
-			if !e.durable(ctx, p.ticket) {
-				return
+			if !e.durable(ctx, p.ticket, forgotten) {
+				break
 			}
 			for _, w := range p.wishes {
 				e.start(ctx, w)
 			}
 		}
+		e.mu.Lock()
+		e.starting = false
+		e.idle.Broadcast()
+		e.mu.Unlock()
 	}
 }
 
-// durable waits as long as it takes: an effect must never run ahead of the rows that explain it.
-func (e *effects) durable(ctx context.Context, t store.Ticket) bool {
+// durable waits as long as it takes: an effect must never run ahead of the rows that explain it. It is false when the
+// effects are not wanted any more.
+func (e *effects) durable(ctx context.Context, t store.Ticket, forgotten uint64) bool {
 	for {
 		err := e.store.Wait(ctx, t)
-		if err == nil {
-			return true
-		}
-		if ctx.Err() != nil {
-			return false
+		e.mu.Lock()
+		wanted := e.forgotten == forgotten
+		e.mu.Unlock()
+		if err == nil || !wanted || ctx.Err() != nil {
+			return err == nil && wanted
 		}
 		e.log.Error("effects are waiting for the store", "error", err)
 		select {
@@ -137,7 +144,7 @@ func (e *effects) work(ctx context.Context, key string) {
 func (e *effects) drain() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for len(e.queues) > 0 {
+	for len(e.queues) > 0 || e.starting {
 		e.idle.Wait()
 	}
 }
@@ -146,6 +153,7 @@ func (e *effects) drain() {
 func (e *effects) forget() {
 	e.mu.Lock()
 	e.pending = nil
+	e.forgotten++
 	for key := range e.queues {
 		e.queues[key] = nil
 	}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/billow-cloud/billow/driver"
 )
@@ -30,6 +31,7 @@ const (
 	frameStdout = 'o'
 	frameStderr = 'e'
 	frameExit   = 'x' // four bytes exit code
+	frameThere  = 't' // empty: is the client there?
 	frameFailed = 'f' // a sentence
 )
 
@@ -88,6 +90,10 @@ func receive(r io.Reader) (kind byte, data []byte, err error) {
 	return head[0], data, err
 }
 
+// watchPeriod is how often a client is looked for: its end cannot be read while input that its program does not take is in
+// the way.
+const watchPeriod = 500 * time.Millisecond
+
 // serveExec runs a program for a client of the administration socket.
 func (d *Daemon) serveExec(w http.ResponseWriter, r *http.Request) {
 	var order execOrder
@@ -110,6 +116,7 @@ func (d *Daemon) serveExec(w http.ResponseWriter, r *http.Request) {
 		Stdout: stream{out, frameStdout}, Stderr: stream{out, frameStderr},
 	}
 	stdin, feed := io.Pipe()
+	defer stdin.Close() // who feeds a program that has ended must not wait for it
 	resize := make(chan driver.WindowSize, 1)
 	request.Resize = resize
 	if order.Stdin {
@@ -118,6 +125,13 @@ func (d *Daemon) serveExec(w http.ResponseWriter, r *http.Request) {
 	go func() {
 		defer cancel() // the client is gone, and so is its program
 		feedExec(rw.Reader, feed, resize)
+	}()
+	go func() {
+		for sleep(ctx, watchPeriod) {
+			if out.send(frameThere, nil) != nil {
+				cancel()
+			}
+		}
 	}()
 	code, err := d.instances.driver.Exec(ctx, order.Instance, request)
 	if err != nil && code == 0 {
@@ -142,6 +156,10 @@ func feedExec(r *bufio.Reader, stdin *io.PipeWriter, resize chan driver.WindowSi
 			stdin.Write(data)
 		case kind == frameResize && len(data) == 4:
 			select {
+			case <-resize: // nobody has taken the last size yet
+			default:
+			}
+			select {
 			case resize <- driver.WindowSize{Rows: binary.BigEndian.Uint16(data), Columns: binary.BigEndian.Uint16(data[2:])}:
 			default:
 			}
@@ -150,13 +168,14 @@ func feedExec(r *bufio.Reader, stdin *io.PipeWriter, resize chan driver.WindowSi
 }
 
 // Exec runs a program in an instance of the server that uses a data directory, and returns the program's exit code. An
-// error means that the program did not run or that the server went away.
+// error means that the program did not run, that the server went away, or that ctx ended, which ends the program too.
 func Exec(ctx context.Context, dir, instance string, req driver.ExecRequest) (int, error) {
 	conn, err := dialSocket(ctx, dir)
 	if err != nil {
 		return 0, err
 	}
 	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	body, err := json.Marshal(execOrder{Instance: instance, Args: req.Args, Env: req.Env, Dir: req.Dir, TTY: req.TTY, Stdin: req.Stdin != nil})
 	if err != nil {
 		return 0, err
@@ -183,7 +202,11 @@ func Exec(ctx context.Context, dir, instance string, req driver.ExecRequest) (in
 			out.send(frameResize, binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, size.Rows), size.Columns))
 		}
 	}()
-	return awaitExit(in, req)
+	code, err := awaitExit(in, req)
+	if ctx.Err() != nil {
+		return code, context.Cause(ctx)
+	}
+	return code, err
 }
 
 func awaitExit(in *bufio.Reader, req driver.ExecRequest) (int, error) {

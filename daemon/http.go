@@ -13,6 +13,7 @@ import (
 
 	"github.com/billow-cloud/billow/api/catalog"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/sns"
 	"github.com/billow-cloud/billow/wire"
 )
 
@@ -22,6 +23,7 @@ func (d *Daemon) handler() http.Handler {
 	config := wire.Config{
 		Services: catalog.Services,
 		Backend:  d,
+		Unsigned: map[string]string{"ConfirmSubscription": sns.Name, "Unsubscribe": sns.Name}, // links in messages to subscribers
 		Report: func(c wire.Call, cause error) {
 			d.log.Error("a call failed inside", "service", c.Service, "operation", c.Operation, "request", c.RequestID, "error", cause)
 		},
@@ -58,8 +60,8 @@ func (d *Daemon) ownPages() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /_billow/health", func(w http.ResponseWriter, r *http.Request) {
 		answerJSON(w, map[string]any{
-			"status": "ok", "version": d.config.Version, "driver": d.config.Driver.Name(),
-			"notes": append([]string{}, d.config.Driver.Notes()...), "timeScale": d.config.TimeScale,
+			"status": "ok", "version": d.config.Version, "driver": d.driver.Name(),
+			"notes": append([]string{}, d.driver.Notes()...), "timeScale": d.config.TimeScale,
 		})
 	})
 	mux.HandleFunc("GET /_billow/clock", func(w http.ResponseWriter, r *http.Request) {

@@ -28,7 +28,7 @@ func (d *Daemon) serveInside(ctx context.Context, parts *sync.WaitGroup) {
 	if d.config.Modelled {
 		return
 	}
-	network := d.config.Driver.Network()
+	network := d.driver.Network()
 	serve := func(address string, h http.Handler) {
 		l, err := network.Listen("tcp", address)
 		if err != nil {

@@ -3,9 +3,12 @@ package daemon
 import (
 	"context"
 	"log/slog"
+	"net/http"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/store"
 )
@@ -26,12 +29,19 @@ type loop struct {
 	effects *effects
 	rearm   chan struct{}
 	steps   uint64
+	halted  bool // between two clouds: inputs are about the one that goes, and are dropped
 }
+
+// errHalted answers calls between two clouds.
+var errHalted = &api.Error{Code: "ServiceUnavailable", Message: "The server is being reset.", Status: http.StatusServiceUnavailable}
 
 // step takes one input and returns what it gave and the ticket after which it may be answered.
 func (l *loop) step(in cloud.Input) (cloud.Output, store.Ticket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.halted {
+		return cloud.Output{Err: errHalted}, 0
+	}
 	out, rows := l.one(in)
 	wishes := out.Effects
 	if l.instant != nil {
@@ -49,8 +59,12 @@ func (l *loop) step(in cloud.Input) (cloud.Output, store.Ticket) {
 func (l *loop) one(in cloud.Input) (cloud.Output, []store.Row) {
 	out := l.cloud.Step(l.clock.Now(), in)
 	l.steps++
-	if defect, ok := out.Err.(*cloud.Defect); ok {
-		l.log.Error("a step failed and was undone", "input", kindOf(in), "defect", defect.Value, "stack", string(defect.Stack))
+	if broken(out.Err) {
+		said := []any{"input", kindOf(in), "error", out.Err}
+		if defect, ok := out.Err.(*cloud.Defect); ok {
+			said = append(said, "stack", string(defect.Stack))
+		}
+		l.log.Error("a step failed and was undone", said...)
 	}
 	rows := make([]store.Row, len(out.Changes))
 	for i, c := range out.Changes {
@@ -81,6 +95,13 @@ func (l *loop) carryOut(rows []store.Row, wishes []cloud.Effect) (_ []store.Row,
 	return rows, append(others, wishes...)
 }
 
+// halt has inputs dropped, or taken again.
+func (l *loop) halt(halted bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.halted = halted
+}
+
 // observe tells the control plane facts. Nobody waits for them to be durable but the effects that they cause.
 func (l *loop) observe(facts ...cloud.Fact) {
 	if len(facts) > 0 {
@@ -88,26 +109,64 @@ func (l *loop) observe(facts ...cloud.Fact) {
 	}
 }
 
-// call carries out an API call and returns when its changes are durable.
+// call carries out an API call and returns when its changes are durable. While the store cannot be written, calls that
+// would change something are refused before they do, and those that only ask are answered with what is known.
 func (l *loop) call(ctx context.Context, c cloud.Call) (any, error) {
+	failing := l.store.Failing()
+	if failing != nil && !asks(c.Operation) {
+		return nil, unavailable(failing)
+	}
 	out, ticket := l.step(c)
+	if failing != nil {
+		return out.Reply, out.Err
+	}
 	if err := l.store.Wait(ctx, ticket); err != nil {
-		return nil, err
+		if ctx.Err() == nil && asks(c.Operation) {
+			return out.Reply, out.Err
+		}
+		return nil, unavailable(err)
 	}
 	return out.Reply, out.Err
 }
+
+func unavailable(cause error) error {
+	return &api.Error{Code: "ServiceUnavailable", Message: "The server cannot keep changes at present: " + cause.Error() + ".",
+		Status: http.StatusServiceUnavailable}
+}
+
+// asks tells from AWS's way of naming operations whether one only asks.
+func asks(operation string) bool {
+	for _, verb := range []string{"Describe", "Get", "List", "instance-metadata"} {
+		if strings.HasPrefix(operation, verb) {
+			return true
+		}
+	}
+	return false
+}
+
+// broken tells a defect of this program from an error that a client has made.
+func broken(err error) bool {
+	_, answer := err.(*api.Error)
+	return err != nil && !answer
+}
+
+// pause is how long, by the wall clock, the loop leaves a tick alone that has failed: its timers are due still.
+const pause = time.Second
 
 // ticks steps whenever the control plane has asked for it, until ctx ends.
 func (l *loop) ticks(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var after time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.rearm:
 		case <-timer.C:
-			l.step(cloud.Tick{})
+			if out, _ := l.step(cloud.Tick{}); out.Err != nil {
+				after = time.Now().Add(pause)
+			}
 		}
 		l.mu.Lock()
 		wake := l.cloud.Wake()
@@ -116,7 +175,7 @@ func (l *loop) ticks(ctx context.Context) {
 			timer.Stop()
 			continue
 		}
-		timer.Reset(max(l.clock.Until(wake), 0))
+		timer.Reset(max(l.clock.Until(wake), time.Until(after), 0))
 	}
 }
 

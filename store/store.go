@@ -68,9 +68,9 @@ var schema = []string{
 // so.
 func Open(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("the data directory cannot be made: %w", err)
+		return nil, fmt.Errorf("the data directory %s cannot be made: %w", dir, cause(err))
 	}
-	lock, err := lockDir(dir)
+	lock, err := Lock(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -87,16 +87,17 @@ func Open(dir string) (*Store, error) {
 	}
 	if err != nil {
 		lock.Close()
-		return nil, fmt.Errorf("the store in %s cannot be opened: %w", dir, err)
+		return nil, fmt.Errorf("the store in %s cannot be opened: %w", dir, plain(err))
 	}
 	s := &Store{Patience: 5 * time.Second, conn: conn, lock: lock, moved: make(chan struct{}), work: make(chan struct{}, 1)}
 	return s, nil
 }
 
-func lockDir(dir string) (*os.File, error) {
+// Lock takes a directory as Open does, for who wants it to himself without opening the store: to remove it.
+func Lock(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("the data directory %s cannot be written: %w", dir, err)
+		return nil, fmt.Errorf("the data directory %s cannot be written: %w", dir, cause(err))
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
@@ -105,19 +106,26 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// Files are the names of what Open makes in its directory.
+func Files() []string { return []string{"billow.db", "billow.db-wal", "billow.db-shm", "lock"} }
+
 // Load calls yield with every row, then starts the committer. It must be called once, before the first Write.
 func (s *Store) Load(yield func(table, key string, data []byte) error) error {
+	var refused error
 	err := sqlitex.ExecuteTransient(s.conn, "select tbl, key, data from rows order by tbl, key", &sqlitex.ExecOptions{
 		ResultFunc: func(stmt *sqlite.Stmt) error {
 			data := make([]byte, stmt.ColumnLen(2))
 			stmt.ColumnBytes(2, data)
-			return yield(stmt.ColumnText(0), stmt.ColumnText(1), data)
+			refused = yield(stmt.ColumnText(0), stmt.ColumnText(1), data)
+			return refused
 		},
 	})
-	if err != nil {
-		return fmt.Errorf("the store cannot be read: %w", err)
+	if refused != nil {
+		return refused
 	}
-	s.done = make(chan struct{})
+	if err != nil {
+		return fmt.Errorf("the store cannot be read: %w", plain(err))
+	}
 	s.done = make(chan struct{})
 	go s.commitLoop()
 	return nil
@@ -159,11 +167,21 @@ func (s *Store) Wait(ctx context.Context, t Ticket) error {
 		select {
 		case <-moved:
 		case <-deadline:
-			return fmt.Errorf("the store cannot be written: %w", err)
+			return fmt.Errorf("the store cannot be written: %w", plain(err))
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// Failing tells why commits fail at present; nil when they do not.
+func (s *Store) Failing() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		return nil
+	}
+	return plain(s.err)
 }
 
 // Close commits what is queued and closes the file.
@@ -181,7 +199,7 @@ func (s *Store) Close() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	err := s.err
+	err := plain(s.err)
 	s.signal()
 	if cerr := s.conn.Close(); err == nil {
 		err = cerr
@@ -221,7 +239,7 @@ func (s *Store) commitQueued() error {
 	defer s.mu.Unlock()
 	s.err = err
 	if err != nil {
-		s.queue = append(rows, s.queue...)
+		s.queue = newest(append(rows, s.queue...)) // however long the disk stays full, what waits is no more than what exists
 	} else {
 		s.durable = upTo
 	}
@@ -248,15 +266,7 @@ func (s *Store) commit(rows []Row) (err error) {
 	if err != nil {
 		return err
 	}
-	type id struct{ table, key string }
-	last := make(map[id]int, len(rows)) // of rows that changed more than once only the last value is written
-	for i, r := range rows {
-		last[id{r.Table, r.Key}] = i
-	}
-	for i, r := range rows {
-		if last[id{r.Table, r.Key}] != i {
-			continue
-		}
+	for _, r := range newest(rows) {
 		stmt := remove
 		if r.Value != nil {
 			data, err := json.Marshal(r.Value)
@@ -276,4 +286,48 @@ func (s *Store) commit(rows []Row) (err error) {
 		}
 	}
 	return nil
+}
+
+// newest leaves out what was changed again later.
+func newest(rows []Row) []Row {
+	type id struct{ table, key string }
+	last := make(map[id]int, len(rows))
+	for i, r := range rows {
+		last[id{r.Table, r.Key}] = i
+	}
+	if len(last) == len(rows) {
+		return rows
+	}
+	left := make([]Row, 0, len(last))
+	for i, r := range rows {
+		if last[id{r.Table, r.Key}] == i {
+			left = append(left, r)
+		}
+	}
+	return left
+}
+
+// plain words a failure of SQLite for somebody who does not know that there is one.
+func plain(err error) error {
+	if err == nil {
+		return nil
+	}
+	switch sqlite.ErrCode(err).ToPrimary() {
+	case sqlite.ResultFull:
+		return fmt.Errorf("the disk is full (%w)", err)
+	case sqlite.ResultCorrupt, sqlite.ResultNotADB:
+		return fmt.Errorf("its file billow.db is damaged (%w): put back a copy, or give it up with: billow destroy", err)
+	case sqlite.ResultReadOnly, sqlite.ResultPerm, sqlite.ResultCantOpen:
+		return fmt.Errorf("its file billow.db cannot be written (%w)", err)
+	}
+	return err
+}
+
+// cause is why a file could not be used, without the name of the call.
+func cause(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
 }

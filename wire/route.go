@@ -89,7 +89,7 @@ func (h *Handler) find(x *exchange, scope, host string) *service {
 		switch {
 		case scope != "" && svc.Signing != scope:
 			continue
-		case scope == "" && svc.Endpoint != label && svc.Version != version:
+		case scope == "" && svc.Endpoint != label && svc.Version != version && h.config.Unsigned[x.call.Operation] != svc.Name:
 			continue
 		case svc.Version == version:
 			return svc

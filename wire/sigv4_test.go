@@ -301,3 +301,26 @@ func TestSigningKeysAreBounded(t *testing.T) {
 var _ Backend = (*recorder)(nil)
 var _ http.Handler = (*Handler)(nil)
 var _ = api.Query
+
+// TestUnsignedOperations: a link in a message is followed by somebody who has no keys.
+func TestUnsignedOperations(t *testing.T) {
+	b := &recorder{}
+	h := New(Config{Services: catalog.Services, Backend: b, Secret: testSecrets, Unsigned: map[string]string{"ConfirmSubscription": "sns"}})
+	link := "http://127.0.0.1:4566/?Action=ConfirmSubscription&TopicArn=arn%3Aaws%3Asns%3Aus-east-1%3A123456789012%3Anews&Token=abc"
+	if w := serve(h, httptest.NewRequest("GET", link, nil)); w.Code != 200 || len(b.calls) != 1 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if c := b.calls[0]; c.Service != "sns" || c.Operation != "ConfirmSubscription" || c.AccessKey != "" {
+		t.Errorf("%+v", c)
+	}
+	for _, other := range []string{"Action=Unsubscribe&SubscriptionArn=x", "Action=CreateTopic&Name=x&Version=2010-03-31"} {
+		if w := serve(h, httptest.NewRequest("GET", "http://127.0.0.1:4566/?"+other, nil)); w.Code != 403 || len(b.calls) != 1 {
+			t.Errorf("%s: %d %s", other, w.Code, w.Body)
+		}
+	}
+	// A signature that is there must be good.
+	signed := signedRequest(t, "GET", link, "", "sns", testNow.Add(-time.Hour))
+	if w := serve(h, signed); w.Code != 403 || len(b.calls) != 1 {
+		t.Errorf("a stale signature: %d %s", w.Code, w.Body)
+	}
+}

@@ -46,6 +46,11 @@ type Config struct {
 	// checked and unsigned requests are taken: an access key of 12 digits selects that account.
 	Secret func(accessKey string) (secret, account string, ok bool)
 
+	// Unsigned names operations that are carried out without a signature, too, since what they are given is secret enough
+	// (a token that went out in a message), and their services. Such a request is a link: nothing in it but the operation
+	// tells the service.
+	Unsigned map[string]string
+
 	// Now is the wall clock, against which signatures are checked. The default is time.Now.
 	Now func() time.Time
 	// Report gets what a client must not see: the cause behind an InternalFailure. The default drops it.

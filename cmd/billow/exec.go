@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -23,15 +25,25 @@ type execute struct {
 	Command  []string `arg:"" help:"The command and its arguments, after --."`
 }
 
+// shells get a terminal without being asked for it.
+var shells = []string{"sh", "bash", "dash", "ash", "zsh"}
+
 func (e *execute) Run(ctx context.Context) error {
 	request := driver.ExecRequest{
 		Args: e.Command, Env: e.Env, Dir: e.Dir, TTY: e.TTY, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	}
-	if len(request.Args) > 0 && request.Args[0] == "--" {
+	if request.Args[0] == "--" {
 		request.Args = request.Args[1:]
 	}
+	if len(request.Args) == 0 {
+		return fmt.Errorf("there is no command to run: billow exec %s -- CMD", e.Instance)
+	}
 	stdin := int(os.Stdin.Fd())
-	if e.TTY && term.IsTerminal(stdin) {
+	terminal := term.IsTerminal(stdin)
+	if terminal && term.IsTerminal(int(os.Stdout.Fd())) && slices.Contains(shells, filepath.Base(request.Args[0])) {
+		request.TTY = true
+	}
+	if request.TTY && terminal {
 		before, err := term.MakeRaw(stdin)
 		if err != nil {
 			return err
@@ -40,6 +52,9 @@ func (e *execute) Run(ctx context.Context) error {
 		request.Resize = windowSizes(ctx, stdin)
 	}
 	code, err := daemon.Exec(ctx, e.Data, e.Instance, request)
+	if ctx.Err() != nil {
+		return exitStatus(128 + int(syscall.SIGINT)) // as a shell tells of a program that Ctrl-C has ended
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "billow:", err)
 		code = max(code, 1)

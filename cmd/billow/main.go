@@ -41,13 +41,19 @@ func main() {
 		kong.Name("billow"),
 		kong.Description("An auto-scaling cloud in one binary, for unmodified AWS clients."),
 		kong.DefaultEnvars("BILLOW"),
-		kong.UsageOnError(),
 		kong.Vars{"data": stateDir()},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
-	line, err := parser.Parse(os.Args[1:])
-	parser.FatalIfErrorf(err)
-	err = line.Run()
+	args := os.Args[1:]
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	line, err := parser.Parse(args)
+	if err != nil {
+		err = fmt.Errorf("%w (%s --help tells what there is)", err, commandOf(err))
+	} else {
+		err = line.Run()
+	}
 	var status exitStatus
 	switch {
 	case err == nil:
@@ -59,6 +65,15 @@ func main() {
 		stop()
 		os.Exit(1)
 	}
+}
+
+// commandOf is the command whose flags or arguments are wrong.
+func commandOf(err error) string {
+	var wrong *kong.ParseError
+	if errors.As(err, &wrong) && wrong.Context != nil && wrong.Context.Command() != "" {
+		return "billow " + wrong.Context.Command()
+	}
+	return "billow"
 }
 
 // exitStatus is an error that has been told already, or needs no telling.

@@ -34,14 +34,14 @@ func (s *serve) Run(ctx context.Context) error {
 	if s.TimeScale <= 0 || s.TimeScale > 100_000 {
 		return fmt.Errorf("--time-scale must be greater than 0 and at most 100000, not %g", s.TimeScale)
 	}
-	instances, err := s.openDriver()
-	if err != nil {
-		return err
+	if s.VCPU < 0 || s.VCPU > 1000 {
+		return fmt.Errorf("--vcpu must be from 0 to 1000, not %g", s.VCPU)
 	}
-	defer instances.Close()
+	var instances driver.Driver
 	d, err := daemon.Open(daemon.Config{
-		Listen: s.Listen, Data: s.Data, Driver: instances, Modelled: s.Driver == "sim", Instant: s.Driver == "sim" && s.SimBoot == 0,
-		Host: s.host(), Auth: daemon.Auth(s.Auth), TimeScale: s.TimeScale, DNSSuffix: s.DNSSuffix,
+		Listen: s.Listen, Data: s.Data, Modelled: s.Driver == "sim", Instant: s.Driver == "sim" && s.SimBoot == 0,
+		Driver: func() (_ driver.Driver, err error) { instances, err = s.openDriver(); return instances, err },
+		Host:   s.host(), Auth: daemon.Auth(s.Auth), TimeScale: s.TimeScale, DNSSuffix: s.DNSSuffix,
 		Version: buildVersion(), Log: log,
 	})
 	if err != nil {
