@@ -62,24 +62,29 @@ func (w *world) minute() {
 	w.settle()
 }
 
-// report prints the median of one step's time, or of the part of it that one of parts things costs.
-func report(b *testing.B, took []time.Duration, parts int) {
+// report prints the median of one step's time, or of the part of it that one of parts things costs, beside its bound in
+// microseconds, if there is one.
+func report(b *testing.B, took []time.Duration, parts int, bound float64) {
 	b.Helper()
 	slices.Sort(took)
 	each := func(q float64) float64 {
 		return float64(took[int(q*float64(len(took)-1))]) / float64(parts) / float64(time.Microsecond)
 	}
-	verdict := "met"
-	if each(0.5) > bound {
-		verdict = "MISSED"
+	verdict := ""
+	switch {
+	case bound == 0:
+	case each(0.5) > bound:
+		verdict = fmt.Sprintf(", at most %g: MISSED", bound)
+	default:
+		verdict = fmt.Sprintf(", at most %g: met", bound)
 	}
-	b.Logf("median %.2f µs, at most %g: %s (p90 %.2f µs, of %d)", each(0.5), bound, verdict, each(0.9), len(took))
+	b.Logf("median %.2f µs%s (p90 %.2f µs, of %d)", each(0.5), verdict, each(0.9), len(took))
 	b.ReportMetric(each(0.5), "p50-µs")
 	b.ReportMetric(each(0.9), "p90-µs")
 }
 
 // BenchmarkStep is one step of the control plane with 10,000 instances in 500 groups, and nothing around it: no store, no
-// wire. The bound is 50 µs for each.
+// wire. The bound is 50 µs, also on average over what a batch or a tick is about.
 func BenchmarkStep(b *testing.B) {
 	if testing.Short() {
 		b.Skip("not part of the short run")
@@ -109,10 +114,11 @@ func (w *world) benchBatch(b *testing.B) {
 		w.settle()
 		b.StartTimer()
 	}
-	report(b, took, groups*members)
+	report(b, took, groups*members, bound)
 }
 
-// benchBatchOfOne is a whole step about one instance's measurement.
+// benchBatchOfOne is a whole step for one instance's measurement alone, which is 39 points: its own metrics, and those of
+// its image, its type and its group.
 func (w *world) benchBatchOfOne(b *testing.B) {
 	w.t = b
 	var took []time.Duration
@@ -123,7 +129,7 @@ func (w *world) benchBatchOfOne(b *testing.B) {
 		w.step(cloud.Observed{Facts: []cloud.Fact{u}})
 		took = append(took, time.Since(began))
 	}
-	report(b, took, 1)
+	report(b, took, 1, 0)
 }
 
 // benchAlarms is the tick at which the alarms of all groups are due, two for each; the figure is for each alarm.
@@ -141,7 +147,7 @@ func (w *world) benchAlarms(b *testing.B) {
 		w.step(cloud.Tick{})
 		took = append(took, time.Since(began))
 	}
-	report(b, took, 2*groups)
+	report(b, took, 2*groups, bound)
 }
 
 func (w *world) benchDescribeGroup(b *testing.B) {
@@ -156,7 +162,7 @@ func (w *world) benchDescribeGroup(b *testing.B) {
 			b.Fatalf("%+v", out)
 		}
 	}
-	report(b, took, 1)
+	report(b, took, 1, bound)
 }
 
 func (w *world) benchDescribeInstance(b *testing.B) {
@@ -171,5 +177,5 @@ func (w *world) benchDescribeInstance(b *testing.B) {
 			b.Fatalf("%+v", out)
 		}
 	}
-	report(b, took, 1)
+	report(b, took, 1, bound)
 }
