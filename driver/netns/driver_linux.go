@@ -243,8 +243,7 @@ func writeRequest(conn *net.UnixConn, req *keeper.Request, files ...*os.File) er
 		}
 		rights = unix.UnixRights(fds...)
 	}
-	_, _, err = conn.WriteMsgUnix(append(text, '\n'), rights, nil)
-	return err
+	return keeper.WriteAll(conn, append(text, '\n'), rights)
 }
 
 // contextual prefers the reason why a call was given up.

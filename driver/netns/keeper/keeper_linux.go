@@ -179,6 +179,7 @@ func (k *keeper) run() {
 	signal.Notify(signals, syscall.SIGTERM)
 	go func() {
 		<-signals // the host goes down: give instances the chance to save their work
+		k.log("SIGTERM: ending all instances")
 		k.shutdown()
 	}()
 	for {

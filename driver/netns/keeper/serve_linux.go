@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -27,7 +28,10 @@ func (k *keeper) serve(conn *net.UnixConn) {
 		}
 	}()
 	if err != nil {
-		return // nobody is there to tell
+		if !errors.Is(err, io.EOF) && !errors.Is(err, unix.ECONNRESET) { // who hangs up wants no answer
+			k.log("a request could not be read: %v", err)
+		}
+		return
 	}
 	switch req.Op {
 	case "events":
@@ -42,7 +46,9 @@ func (k *keeper) serve(conn *net.UnixConn) {
 			res = &Response{}
 		}
 		res.Error = Fail(err)
-		respond(conn, res)
+		if err := respond(conn, res); err != nil && !errors.Is(err, unix.EPIPE) {
+			k.log("the answer to %s %s could not be sent: %v", req.Op, req.ID, err)
+		}
 	}
 }
 
@@ -59,8 +65,11 @@ func readRequest(conn *net.UnixConn) (*Request, []*os.File, error) {
 		if err != nil {
 			return nil, files, err
 		}
-		if n == 0 || len(text) > maxRequest {
-			return nil, files, errors.New("the request is cut short or too long")
+		if n == 0 {
+			return nil, files, io.EOF
+		}
+		if len(text) > maxRequest {
+			return nil, files, errors.New("the request is too long")
 		}
 		if text[len(text)-1] == '\n' {
 			break
@@ -80,7 +89,16 @@ func respond(conn *net.UnixConn, res *Response, files ...int) error {
 	if len(files) > 0 {
 		rights = unix.UnixRights(files...)
 	}
-	_, _, err = conn.WriteMsgUnix(append(text, '\n'), rights, nil)
+	return WriteAll(conn, append(text, '\n'), rights)
+}
+
+// WriteAll sends a text with descriptors beside its beginning. The call that
+// takes descriptors may send less than everything.
+func WriteAll(conn *net.UnixConn, text, rights []byte) error {
+	n, _, err := conn.WriteMsgUnix(text, rights, nil)
+	if err == nil && n < len(text) {
+		_, err = conn.Write(text[n:])
+	}
 	return err
 }
 
