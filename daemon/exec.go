@@ -170,6 +170,14 @@ func feedExec(r *bufio.Reader, stdin *io.PipeWriter, resize chan driver.WindowSi
 // Exec runs a program in an instance of the server that uses a data directory, and returns the program's exit code. An
 // error means that the program did not run, that the server went away, or that ctx ended, which ends the program too.
 func Exec(ctx context.Context, dir, instance string, req driver.ExecRequest) (int, error) {
+	code, err := execute(ctx, dir, instance, req)
+	if ctx.Err() != nil {
+		return code, ctx.Err()
+	}
+	return code, err
+}
+
+func execute(ctx context.Context, dir, instance string, req driver.ExecRequest) (int, error) {
 	conn, err := dialSocket(ctx, dir)
 	if err != nil {
 		return 0, err
@@ -202,11 +210,7 @@ func Exec(ctx context.Context, dir, instance string, req driver.ExecRequest) (in
 			out.send(frameResize, binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, size.Rows), size.Columns))
 		}
 	}()
-	code, err := awaitExit(in, req)
-	if ctx.Err() != nil {
-		return code, context.Cause(ctx)
-	}
-	return code, err
+	return awaitExit(in, req)
 }
 
 func awaitExit(in *bufio.Reader, req driver.ExecRequest) (int, error) {
