@@ -20,7 +20,7 @@ const (
 	bound   = 50.0 // µs
 )
 
-// crowd is a cloud with 10,000 instances in 500 groups, each with target tracking and half an hour of metrics.
+// crowd is a cloud with 10,000 instances in 500 groups, each with target tracking and 20 minutes of metrics.
 func crowd(b *testing.B) *world {
 	b.Helper()
 	w := newWorld(b)
@@ -44,7 +44,7 @@ func crowd(b *testing.B) *world {
 	if len(w.running) != groups*members {
 		b.Fatalf("%d instances run", len(w.running))
 	}
-	for range 30 {
+	for range 20 {
 		w.minute()
 	}
 	return w
