@@ -141,14 +141,20 @@ func (d *demo) lose(ctx context.Context) error {
 	if err := d.stack.kill(ctx, d.replica); err != nil {
 		return err
 	}
-	err := d.watch(ctx, settleTime, "the killed instance is replaced", func() bool {
-		return !slices.Contains(d.state.InService, d.replica) && len(d.state.InService) >= 3 && d.state.Healthy >= 3
-	})
+	before := d.state
+	err := d.watch(ctx, settleTime, "the killed instance is replaced", func() bool { return replaced(before, d.state, d.replica) })
 	d.marks.replaced = time.Now()
 	if err != nil {
 		return err
 	}
 	return d.pause(ctx, 2*time.Minute)
+}
+
+// replaced tells whether a group is again as large as it was before the kill. Having enough instances is not enough: it
+// may have had more than it needed.
+func replaced(before, now state, killed string) bool {
+	size := len(before.InService)
+	return !slices.Contains(now.InService, killed) && len(now.InService) >= size && now.Healthy >= size
 }
 
 func (d *demo) shrink(ctx context.Context) error {
