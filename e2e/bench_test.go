@@ -160,7 +160,7 @@ func forkExec(b *testing.B) time.Duration {
 }
 
 // freePort finds a port that nothing listens on.
-func freePort(b *testing.B) string {
+func freePort(b testing.TB) string {
 	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
