@@ -9,7 +9,10 @@
 // The package and everything generated is pure and immutable after initialisation.
 package api
 
-//go:generate go run ./gen -models $BILLOW_MODELS -api .
+import (
+	"cmp"
+	"slices"
+)
 
 // A Kind says what a shape is; the Go type of a member follows from it.
 type Kind uint8
@@ -117,19 +120,11 @@ type Member struct {
 
 // Find gives the operation called name, or nil.
 func (s *Service) Find(name string) *Operation {
-	lo, hi := 0, len(s.Operations)
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if s.Operations[mid].Name < name {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
+	i, found := slices.BinarySearchFunc(s.Operations, name, func(o Operation, name string) int { return cmp.Compare(o.Name, name) })
+	if !found {
+		return nil
 	}
-	if lo < len(s.Operations) && s.Operations[lo].Name == name {
-		return &s.Operations[lo]
-	}
-	return nil
+	return &s.Operations[i]
 }
 
 // Listed says whether the operation has shapes: whether api/model lists it.

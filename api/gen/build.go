@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 	"regexp"
-	"sort"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -53,9 +53,7 @@ func build(name string, m *model, listed map[string]bool, corrections []correcti
 		}
 	}
 	types := map[string]*typ{}
-	names := append([]string(nil), m.Operations.names...)
-	sort.Strings(names)
-	for _, opName := range names {
+	for _, opName := range slices.Sorted(slices.Values(m.Operations.names)) {
 		o, _ := m.Operations.get(opName)
 		entry := op{name: opName}
 		if listed[opName] {
@@ -80,7 +78,7 @@ func build(name string, m *model, listed map[string]bool, corrections []correcti
 	for _, t := range types {
 		s.types = append(s.types, t)
 	}
-	sort.Slice(s.types, func(i, j int) bool { return s.types[i].name < s.types[j].name })
+	slices.SortFunc(s.types, func(a, b *typ) int { return strings.Compare(a.name, b.name) })
 	s.index = map[string]int{}
 	for i, t := range s.types {
 		s.index[t.name] = i
@@ -142,12 +140,12 @@ func (s *service) reach(types map[string]*typ, from *shape) error {
 	return nil
 }
 
-func (sh *shape) refs() []*ref {
+func (s *shape) refs() []*ref {
 	var out []*ref
-	for _, name := range sh.Members.names {
-		out = append(out, sh.Members.byKey[name])
+	for _, name := range s.Members.names {
+		out = append(out, s.Members.byKey[name])
 	}
-	for _, r := range []*ref{sh.Member, sh.Key, sh.Value} {
+	for _, r := range []*ref{s.Member, s.Key, s.Value} {
 		if r != nil {
 			out = append(out, r)
 		}
@@ -186,13 +184,7 @@ func (s *service) correct(c correction) error {
 		if !sh.requires(member) {
 			return fmt.Errorf("not required in the model")
 		}
-		var kept []string
-		for _, r := range sh.Required {
-			if r != member {
-				kept = append(kept, r)
-			}
-		}
-		sh.Required = kept
+		sh.Required = slices.DeleteFunc(sh.Required, func(r string) bool { return r == member })
 	case "sparse":
 		sh.sparse = true
 	default:
@@ -229,7 +221,7 @@ func (s *service) readErrors() {
 	for _, e := range byCode {
 		s.errors = append(s.errors, e)
 	}
-	sort.Slice(s.errors, func(i, j int) bool { return s.errors[i].Code < s.errors[j].Code })
+	slices.SortFunc(s.errors, func(a, b api.ErrorShape) int { return strings.Compare(a.Code, b.Code) })
 }
 
 // export gives a model name its Go form: the same with a capital first letter.

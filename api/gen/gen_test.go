@@ -38,11 +38,11 @@ func generateSmall(t *testing.T, list, corrections string) (string, error) {
 }
 
 func TestGenerate(t *testing.T) {
-	dir, err := generateSmall(t, "# list\nPutToy\n", "toys add Part.Weight Name # heavier\ntoys open Color\n")
-	if err == nil {
+	if _, err := generateSmall(t, "# list\nPutToy\n", "toys add Part.Weight Name # heavier\ntoys open Color\n"); err == nil {
 		t.Fatal("a correction whose value is no shape was taken")
 	}
-	if dir, err = generateSmall(t, "PutToy\n", "toys add Part.Weight Name\ntoys open Color\n"); err != nil {
+	dir, err := generateSmall(t, "PutToy\n", "toys add Part.Weight Name\ntoys open Color\n")
+	if err != nil {
 		t.Fatal(err)
 	}
 	var all strings.Builder

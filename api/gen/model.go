@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 )
 
 // model is a service-2.json file, as far as it is read.
@@ -69,12 +70,7 @@ type shape struct {
 }
 
 func (s *shape) requires(member string) bool {
-	for _, r := range s.Required {
-		if r == member {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.Required, member)
 }
 
 // ordered is a JSON object whose members keep their order: answers list members as the model does.
