@@ -1,6 +1,5 @@
 // Package driver is the seam between the daemon and whatever runs instances on
-// this host: Linux namespaces (driver/netns), a container engine, or nothing
-// at all (driver/sim).
+// this host: Linux namespaces (driver/netns) or nothing at all (driver/sim).
 //
 // It is not a scheduler and knows no AWS resource beside the instance and the
 // image: no groups, no volumes, no names. The one idea is that every method is

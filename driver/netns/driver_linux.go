@@ -46,11 +46,11 @@ func New(config Config) (*Driver, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, fmt.Errorf("The directory of the instances cannot be made: %w.", err)
+		return nil, fmt.Errorf("the directory of the instances cannot be made: %w", err)
 	}
 	dir, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("The directory of the instances cannot be opened: %w.", err)
+		return nil, fmt.Errorf("the directory of the instances cannot be opened: %w", err)
 	}
 	d := &Driver{
 		dir: dir, rootless: config.Rootless || !privileged(),
@@ -104,7 +104,7 @@ func (d *Driver) connect() (*json.Decoder, error) {
 		}
 		reader := json.NewDecoder(conn)
 		var hello keeper.Response
-		if err := writeRequest(conn, &keeper.Request{Op: "events"}); err == nil {
+		if err = writeRequest(conn, &keeper.Request{Op: "events"}); err == nil {
 			err = reader.Decode(&hello)
 		}
 		switch {
@@ -124,7 +124,7 @@ func (d *Driver) connect() (*json.Decoder, error) {
 			return reader, nil
 		}
 	}
-	return nil, fmt.Errorf("The keeper of the instances does not stay up: %w.", last)
+	return nil, fmt.Errorf("the keeper of the instances does not stay up: %w", last)
 }
 
 // follow passes events on. When the keeper dies, a new one is started, and the
@@ -219,7 +219,7 @@ func (d *Driver) open(ctx context.Context, req *keeper.Request, files ...*os.Fil
 		}
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("The keeper of the instances cannot be reached: %w.", err)
+		return nil, nil, fmt.Errorf("the keeper of the instances cannot be reached: %w", err)
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	done = func() { stop(); conn.Close() }
@@ -263,7 +263,7 @@ func (d *Driver) call(ctx context.Context, req *keeper.Request) (*keeper.Respons
 	defer done()
 	var res keeper.Response
 	if err := json.NewDecoder(conn).Decode(&res); err != nil {
-		return nil, contextual(ctx, fmt.Errorf("The keeper of the instances hung up: %w.", err))
+		return nil, contextual(ctx, fmt.Errorf("the keeper of the instances hung up: %w", err))
 	}
 	return &res, res.Error.Err()
 }

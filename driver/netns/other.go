@@ -10,5 +10,5 @@ import (
 
 // New says that this driver needs Linux.
 func New(Config) (driver.Driver, error) {
-	return nil, errors.New("The netns driver needs Linux: use another driver, or --driver sim.")
+	return nil, errors.New("the netns driver needs Linux: use --driver sim")
 }

@@ -33,17 +33,17 @@ func privileged() bool {
 func startKeeper(dir *os.File, rootless bool) error {
 	log, err := os.OpenFile(filepath.Join(dir.Name(), keeper.LogName), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return sentence(err)
+		return notStarted(err)
 	}
 	defer log.Close()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
-		return sentence(err)
+		return notStarted(err)
 	}
 	defer null.Close()
 	answer, ready, err := os.Pipe()
 	if err != nil {
-		return sentence(err)
+		return notStarted(err)
 	}
 	defer answer.Close()
 	attr := &os.ProcAttr{
@@ -79,14 +79,14 @@ func startKeeper(dir *os.File, rootless bool) error {
 		// AppArmor lets the namespace be made and then nothing be done in it.
 		return fmt.Errorf("%w (%s)", refused(unix.EPERM, true), text)
 	case len(text) > 0:
-		return fmt.Errorf("The keeper of the instances could not start: %s.", strings.TrimSuffix(string(text), "."))
+		return fmt.Errorf("the keeper of the instances could not start: %s", text)
 	case err != nil:
-		return fmt.Errorf("The keeper of the instances did not start in time: %w.", err)
+		return fmt.Errorf("the keeper of the instances did not start in time: %w", err)
 	}
 	if rootless {
 		return refused(unix.EPERM, true)
 	}
-	return fmt.Errorf("The keeper of the instances died while starting; its last words are in %s.", log.Name())
+	return fmt.Errorf("the keeper of the instances died while starting; its last words are in %s", log.Name())
 }
 
 // refused says what this host forbids and how to allow it.
@@ -97,23 +97,23 @@ func refused(err error, rootless bool) error {
 	}
 	switch {
 	case errors.Is(err, unix.ENOSPC) && rootless, rootless && read("/proc/sys/user/max_user_namespaces") == "0":
-		return errors.New("This host allows no user namespaces: set user.max_user_namespaces above 0 (sysctl -w user.max_user_namespaces=10000), or run as root.")
+		return errors.New("this host allows no user namespaces: set user.max_user_namespaces above 0 (sysctl -w user.max_user_namespaces=10000), or run as root")
 	case rootless && read("/proc/sys/kernel/unprivileged_userns_clone") == "0":
-		return errors.New("This host allows user namespaces to root only: sysctl -w kernel.unprivileged_userns_clone=1, or run as root.")
+		return errors.New("this host allows user namespaces to root only: sysctl -w kernel.unprivileged_userns_clone=1, or run as root")
 	case rootless && read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1":
-		return errors.New("AppArmor keeps user namespaces from this program: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or run as root.")
+		return errors.New("AppArmor keeps user namespaces from this program: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or run as root")
 	case rootless && errors.Is(err, unix.EPERM):
-		return errors.New("This host does not let this process make a user namespace (a container's seccomp profile does that): allow it, or run as root with CAP_SYS_ADMIN.")
+		return errors.New("this host does not let this process make a user namespace (a container's seccomp profile does that): allow it, or run as root with CAP_SYS_ADMIN")
 	case errors.Is(err, unix.EPERM):
-		return errors.New("This process is root but may not make namespaces: it needs CAP_SYS_ADMIN and CAP_NET_ADMIN (docker run --privileged).")
+		return errors.New("this process is root but may not make namespaces: it needs CAP_SYS_ADMIN and CAP_NET_ADMIN (docker run --privileged)")
 	case errors.Is(err, unix.ENOSPC):
-		return errors.New("This host has reached its number of namespaces: raise the user.max_*_namespaces sysctls.")
+		return errors.New("this host has reached its number of namespaces: raise the user.max_*_namespaces sysctls")
 	}
-	return sentence(err)
+	return notStarted(err)
 }
 
-func sentence(err error) error {
-	return fmt.Errorf("The keeper of the instances cannot be started: %w.", err)
+func notStarted(err error) error {
+	return fmt.Errorf("the keeper of the instances cannot be started: %w", err)
 }
 
 // killPeer ends the keeper at the other end of the connection; the kernel ends

@@ -1,15 +1,16 @@
 // Package sim is the driver that runs nothing: an instance is a record. It is
 // for tests of the API and for clouds larger than the host.
 //
-// It is not the simulator of virtual time (package sim at the root), which
-// models load and failures; here an instance just exists, idle. The one idea is
-// that everything is complete when the call returns, unless a boot time is
-// asked for. Records are kept in a file, one line per change, so that the next
-// daemon finds them, as with every driver.
+// It is not a simulator of virtual time and models neither load nor failures;
+// here an instance just exists, idle. The one idea is that everything is
+// complete when the call returns, unless a boot time is asked for. Records are
+// kept in a file, one line per change, so that the next daemon finds them, as
+// with every driver.
 package sim
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,7 +19,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"sync"
 	"time"
 
@@ -73,26 +74,35 @@ func New(config Config) (*Driver, error) {
 		return d, nil
 	}
 	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("The directory of the instances cannot be made: %w.", err)
+		return nil, fmt.Errorf("the directory of the instances cannot be made: %w", err)
 	}
 	path := filepath.Join(config.Dir, "instances.jsonl")
 	if err := d.read(path); err != nil {
-		return nil, fmt.Errorf("The records of the instances cannot be read: %w.", err)
+		return nil, fmt.Errorf("the records of the instances cannot be read: %w", err)
 	}
-	var err error
+	if err := d.rewrite(path); err != nil {
+		return nil, fmt.Errorf("the records of the instances cannot be written: %w", err)
+	}
+	return d, nil
+}
+
+// rewrite makes a file of what is left. It takes the place of the old one only when all of it is written.
+func (d *Driver) rewrite(path string) (err error) {
 	if d.file, err = os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600); err != nil {
-		return nil, fmt.Errorf("The records of the instances cannot be written: %w.", err)
+		return err
 	}
-	for _, all := range []map[string]*line{d.images, d.instances} { // only what is left of them
+	for _, all := range []map[string]*line{d.images, d.instances} {
 		for _, l := range all {
 			err = errors.Join(err, d.save(l))
 		}
 	}
-	if err = errors.Join(err, os.Rename(path+".new", path)); err != nil {
-		d.file.Close()
-		return nil, err
+	if err == nil {
+		err = os.Rename(path+".new", path)
 	}
-	return d, nil
+	if err != nil {
+		d.file.Close()
+	}
+	return err
 }
 
 func (d *Driver) read(path string) error {
@@ -289,9 +299,12 @@ func (d *Driver) Terminate(ctx context.Context, id string) error {
 	if l == nil {
 		return nil
 	}
+	if err := d.save(&line{ID: id, Gone: true}); err != nil {
+		return err
+	}
 	delete(d.instances, id)
 	delete(d.addresses, l.Spec.PrivateIP)
-	return d.save(&line{ID: id, Gone: true})
+	return nil
 }
 
 // CreateImage implements driver.Driver.
@@ -305,8 +318,11 @@ func (d *Driver) CreateImage(ctx context.Context, imageID, instanceID string) er
 		return driver.Errorf(driver.CodeInvalid, "%q is not a valid image ID.", imageID)
 	}
 	l := &line{ID: imageID, Image: true}
+	if err := d.save(l); err != nil {
+		return err
+	}
 	d.images[imageID] = l
-	return d.save(l)
+	return nil
 }
 
 // DeleteImage implements driver.Driver.
@@ -316,8 +332,11 @@ func (d *Driver) DeleteImage(ctx context.Context, imageID string) error {
 	if d.images[imageID] == nil {
 		return nil
 	}
+	if err := d.save(&line{ID: imageID, Image: true, Gone: true}); err != nil {
+		return err
+	}
 	delete(d.images, imageID)
-	return d.save(&line{ID: imageID, Image: true, Gone: true})
+	return nil
 }
 
 // Inventory implements driver.Driver.
@@ -334,8 +353,8 @@ func (d *Driver) Inventory(ctx context.Context) (driver.Inventory, error) {
 	for id := range d.images {
 		all.Images = append(all.Images, id)
 	}
-	sort.Slice(all.Instances, func(a, b int) bool { return all.Instances[a].ID < all.Instances[b].ID })
-	sort.Strings(all.Images)
+	slices.SortFunc(all.Instances, func(a, b driver.Instance) int { return cmp.Compare(a.ID, b.ID) })
+	slices.Sort(all.Images)
 	return all, nil
 }
 
@@ -350,7 +369,7 @@ func (d *Driver) Measure(ctx context.Context) ([]driver.Usage, error) {
 			all = append(all, driver.Usage{ID: l.ID, Started: l.Start, At: now, CPUs: l.Spec.CPUs, MemoryLimit: l.Spec.Memory})
 		}
 	}
-	sort.Slice(all, func(a, b int) bool { return all[a].ID < all[b].ID })
+	slices.SortFunc(all, func(a, b driver.Usage) int { return cmp.Compare(a.ID, b.ID) })
 	return all, nil
 }
 

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 
@@ -154,12 +155,7 @@ func (k *keeper) loadImages() error {
 }
 
 func (k *keeper) imageIDs() []string {
-	ids := make([]string, 0, len(k.images))
-	for id := range k.images {
-		ids = append(ids, id)
-	}
-	sort.Strings(ids)
-	return ids
+	return slices.Sorted(maps.Keys(k.images))
 }
 
 // copyTree copies a writable layer as it is: owners, modes, times, extended

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,7 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
-	"sort"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -288,7 +289,7 @@ func (k *keeper) inventory() *driver.Inventory {
 		}
 		all.Instances = append(all.Instances, one)
 	}
-	sort.Slice(all.Instances, func(a, b int) bool { return all.Instances[a].ID < all.Instances[b].ID })
+	slices.SortFunc(all.Instances, func(a, b driver.Instance) int { return cmp.Compare(a.ID, b.ID) })
 	return all
 }
 

@@ -1,9 +1,10 @@
 package keeper
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ func (k *keeper) measure() []driver.Usage {
 		}
 	}
 	k.mu.Unlock()
-	sort.Slice(all, func(a, b int) bool { return all[a].i.id < all[b].i.id })
+	slices.SortFunc(all, func(a, b running) int { return cmp.Compare(a.i.id, b.i.id) })
 	sums := make([]*usage, len(all))
 	for n, r := range all {
 		sums[n] = &usage{}

@@ -1,22 +1,15 @@
-// Package keeper is the process that keeps the instances of one data
-// directory: it makes them, measures them and takes them down. The driver
-// (package netns) starts it and talks to it over a unix socket; it lives on
-// when the daemon dies, and the next daemon finds it there.
+// Package keeper is the process that keeps the instances of one data directory. The driver (package netns) starts it and
+// talks to it over a unix socket; it lives on when the daemon dies, and the next daemon finds it there. It decides nothing:
+// it does what it is asked, for one instance at a time in order, and reports what is there.
 //
-// The one idea is that it is process 1 of its own PID namespace, with its own
-// mount and network namespace (and, without root, its own user namespace). All
-// instances are its children. When it dies, by whatever cause, the kernel ends
-// every instance and drops every mount and network interface: nothing can
-// leak, and nothing of the cloud is ever visible in the host's own namespaces.
-// The same code runs with and without root.
+// The one idea is that it is process 1 of its own PID namespace, with its own mount and network namespace (and, without
+// root, its own user namespace). All instances are its children. When it dies, by whatever cause, the kernel ends every
+// instance and drops every mount and network interface: nothing can leak, and nothing of the cloud is ever visible in the
+// host's own namespaces. The same code runs with and without root.
 //
-// Its network namespace is the VPC: it routes, each instance hangs on a veth
-// pair with a /32 route, reverse path filtering makes source addresses
-// trustworthy, and there is no bridge, no ARP and no limit of ports. Sockets
-// made here and passed out by descriptor are how the daemon dials and listens.
-//
-// It is not the place for decisions of the control plane: it does what it is
-// asked, for one instance at a time in order, and reports what is there.
+// Its network namespace is the VPC: it routes, each instance hangs on a veth pair with a /32 route, reverse path filtering
+// makes source addresses trustworthy, and there is no bridge, no ARP and no limit of ports. Sockets made here and passed
+// out by descriptor are how the daemon dials and listens.
 package keeper
 
 import (
