@@ -89,7 +89,7 @@ func (s *server) targets(arn string) map[string]string {
 	return states
 }
 
-// state waits until an instance is in a state.
+// awaitState waits until an instance is in a state.
 func (s *server) awaitState(id, state string) {
 	s.t.Helper()
 	eventually(s.t, 20*time.Second, id+" is "+state, func() bool {
@@ -141,8 +141,8 @@ func (s *server) amazonLinux() string {
 	return s.text("ssm", "get-parameter", "--name", "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64", "--query", "Parameter.Value")
 }
 
-// url is where a load balancer answers, by its name on the server's own port: no privilege, no set-up. Go's resolver and
-// ab do not know names under .localhost everywhere, so the address goes into the URL and the name into the Host header.
+// get asks a load balancer, by its name on the server's own port: no privilege, no set-up. Go's resolver and ab do not
+// know names under .localhost everywhere, so the address goes into the URL and the name into the Host header.
 func (s *server) get(dnsName, path string) (status int, body string, err error) {
 	u, err := url.Parse(s.endpoint)
 	if err != nil {
