@@ -9,7 +9,10 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -171,6 +174,26 @@ func TestImportsGoOneWay(t *testing.T) {
 	}
 }
 
+// TestTheTableOfFoldersIsComplete: ARCHITECTURE.md says of every folder at the root what it is, and of no other.
+func TestTheTableOfFoldersIsComplete(t *testing.T) {
+	text, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told, there := map[string]bool{}, map[string]bool{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z0-9]+)/").FindAllSubmatch(text, -1) {
+		told[string(row[1])] = true
+	}
+	for _, s := range sources(t) {
+		if root, _, below := strings.Cut(s.path, "/"); below {
+			there[root] = true
+		}
+	}
+	if got, want := slices.Sorted(maps.Keys(told)), slices.Sorted(maps.Keys(there)); !slices.Equal(got, want) {
+		t.Errorf("the table tells of %v, the folders are %v", got, want)
+	}
+}
+
 func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	docs := map[string]int{}
 	for _, s := range sources(t) {
@@ -183,7 +206,7 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 		}
 	}
 	for pkg, lines := range docs {
-		if generated := strings.HasPrefix(pkg, "api/") && pkg != "api/gen"; lines < 3 && !generated || lines == 0 || lines > 25 {
+		if generated := strings.HasPrefix(pkg, "api/") && pkg != "api/gen"; lines < 3 && !generated || lines == 0 || lines > 15 {
 			t.Errorf("package %s has a package comment of %d lines; 3 to 15 say what it is, what not, and its invariants", pkg, lines)
 		}
 	}
