@@ -15,7 +15,7 @@ import (
 func TestNoMapOrderInTheControlPlane(t *testing.T) {
 	pkgs, err := packages.Load(&packages.Config{
 		Mode: packages.NeedName | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedFiles |
-			packages.NeedImports | packages.NeedDeps | packages.NeedExportFile,
+			packages.NeedImports | packages.NeedExportFile,
 	}, "./cloud/...")
 	if err != nil {
 		t.Fatal(err)
