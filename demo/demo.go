@@ -9,11 +9,9 @@ package demo
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"time"
 
@@ -217,18 +215,3 @@ func (d *demo) say(format string, args ...any) {
 }
 
 func (d *demo) stamp() string { return fmt.Sprintf("%5.1fs", time.Since(d.began).Seconds()) }
-
-// cloudTime is the cloud's clock.
-func (s *server) cloudTime(ctx context.Context) (time.Time, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint+"/_billow/clock", nil)
-	if err != nil {
-		return time.Time{}, err
-	}
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return time.Time{}, err
-	}
-	defer answer.Body.Close()
-	var clock struct{ Cloud time.Time }
-	return clock.Cloud, json.NewDecoder(answer.Body).Decode(&clock)
-}

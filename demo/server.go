@@ -91,6 +91,21 @@ func (s *server) stop() error {
 	return nil
 }
 
+// cloudTime is the cloud's clock.
+func (s *server) cloudTime(ctx context.Context) (time.Time, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint+"/_billow/clock", nil)
+	if err != nil {
+		return time.Time{}, err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer answer.Body.Close()
+	var clock struct{ Cloud time.Time }
+	return clock.Cloud, json.NewDecoder(answer.Body).Decode(&clock)
+}
+
 // until polls until a condition holds, and says what did not come about if it never does.
 func until(ctx context.Context, within time.Duration, what string, holds func() (bool, error)) error {
 	deadline := time.NewTimer(within)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -48,7 +49,8 @@ func newStack(s *server, say func(string, ...any)) *stack {
 		Credentials:  credentials.NewStaticCredentialsProvider(s.AccessKeyID, s.SecretAccessKey, ""),
 	}
 	return &stack{
-		ec2: &ec2Client{endpoint: s.Endpoint, region: s.Region, keys: config.Credentials}, autoscaling: autoscaling.NewFromConfig(config), elb: elb.NewFromConfig(config),
+		ec2:         &ec2Client{endpoint: s.Endpoint, region: s.Region, keys: config.Credentials},
+		autoscaling: autoscaling.NewFromConfig(config), elb: elb.NewFromConfig(config),
 		cloudwatch: cloudwatch.NewFromConfig(config), ssm: ssm.NewFromConfig(config), say: say,
 	}
 }
@@ -184,18 +186,11 @@ func (s *stack) makeBalancer(ctx context.Context, subnets []string) error {
 }
 
 func (s *stack) makeGroup(ctx context.Context, subnets []string) error {
-	var zones string
-	for i, id := range subnets {
-		if i > 0 {
-			zones += ","
-		}
-		zones += id
-	}
 	if _, err := s.autoscaling.CreateAutoScalingGroup(ctx, &autoscaling.CreateAutoScalingGroupInput{
 		AutoScalingGroupName: aws.String(groupName),
 		LaunchTemplate:       &astypes.LaunchTemplateSpecification{LaunchTemplateName: aws.String(groupName), Version: aws.String("$Latest")},
 		MinSize:              aws.Int32(minSize), MaxSize: aws.Int32(maxSize), DesiredCapacity: aws.Int32(minSize),
-		VPCZoneIdentifier: aws.String(zones), TargetGroupARNs: []string{s.TargetGroup},
+		VPCZoneIdentifier: aws.String(strings.Join(subnets, ",")), TargetGroupARNs: []string{s.TargetGroup},
 		HealthCheckType: aws.String("ELB"), HealthCheckGracePeriod: aws.Int32(60), DefaultInstanceWarmup: aws.Int32(60),
 	}); err != nil {
 		return err
