@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
 )
@@ -8,16 +9,13 @@ import (
 // randomKey is the key of the generator's row.
 const randomKey = "random"
 
-// random is the seeded generator of one step; its state is a row, so a restart goes on where the last step ended.
-type random struct{ pcg *rand.PCG }
-
-// Uint64 draws from the cloud's generator.
+// Uint64 draws from the cloud's generator. Its state is a row, so a restart goes on where the last step ended.
 func (tx *Tx) Uint64() uint64 {
 	if tx.random == nil {
 		row, _ := tx.cloud.clock.Get(randomKey)
-		tx.random = &random{rand.NewPCG(row.Hi, row.Lo)}
+		tx.random = rand.NewPCG(row.Hi, row.Lo)
 	}
-	return tx.random.pcg.Uint64()
+	return tx.random.Uint64()
 }
 
 // IntN draws a number in [0, n).
@@ -25,12 +23,9 @@ func (tx *Tx) IntN(n int) int { return int(tx.Uint64() % uint64(n)) }
 
 // Hex draws n hexadecimal digits, n at most 32.
 func (tx *Tx) Hex(n int) string {
-	var b [16]byte
-	hi, lo := tx.Uint64(), tx.Uint64()
-	for i := range 8 {
-		b[i], b[8+i] = byte(hi>>(8*i)), byte(lo>>(8*i))
-	}
-	return hex.EncodeToString(b[:])[:n]
+	b := binary.LittleEndian.AppendUint64(nil, tx.Uint64())
+	b = binary.LittleEndian.AppendUint64(b, tx.Uint64())
+	return hex.EncodeToString(b)[:n]
 }
 
 // ID makes a resource ID as EC2 does: a prefix such as "i-" and 17 hexadecimal digits.
@@ -49,15 +44,9 @@ func (tx *Tx) saveRandom() {
 	if tx.random == nil {
 		return
 	}
-	b, err := tx.random.pcg.MarshalBinary() // "pcg:" and two big-endian words
+	b, err := tx.random.MarshalBinary() // "pcg:" and two big-endian words
 	if err != nil {
 		panic(err)
 	}
-	word := func(p []byte) (v uint64) {
-		for _, x := range p {
-			v = v<<8 | uint64(x)
-		}
-		return v
-	}
-	tx.cloud.clock.Put(&tx.journal, randomKey, clock{Hi: word(b[4:12]), Lo: word(b[12:20])})
+	tx.cloud.clock.Put(&tx.journal, randomKey, clock{Hi: binary.BigEndian.Uint64(b[4:]), Lo: binary.BigEndian.Uint64(b[12:])})
 }

@@ -1,7 +1,8 @@
 package cloud
 
 import (
-	"fmt"
+	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/billow-cloud/billow/cloud/table"
@@ -21,7 +22,7 @@ type Tx struct {
 	effects []Effect
 	events  []emitted
 	dirty   btree.Set[string]
-	random  *random
+	random  *rand.PCG // nil until the step draws
 }
 
 type emitted struct {
@@ -99,7 +100,7 @@ func (tx *Tx) settle() error {
 		tx.Scope = k.Scope
 		service.Reconcile(tx, k.Kind, k.ID)
 	}
-	return fmt.Errorf("cloud: a step did not settle")
+	return errors.New("cloud: a step did not settle")
 }
 
 // touchAll has everything reconciled: after a load no timer is known.
