@@ -187,7 +187,7 @@ func (c *Cloud) take(tx *Tx, in Input) (any, error) {
 	case Call:
 		op, ok := c.operations[in.Service][in.Operation]
 		if !ok {
-			return nil, &api.Error{Code: "NotImplemented", Status: 501, Message: "The operation " + in.Operation + " is not implemented."}
+			return nil, api.NotImplemented(in.Service, in.Operation)
 		}
 		tx.Scope, tx.RequestID = in.Scope, in.RequestID
 		return op.handle(tx, in.In)

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
@@ -106,12 +107,12 @@ func (s *service) compile(index int, t reflect.Type) *plan {
 	case api.List:
 		p.elem = s.compile(shape.Elem, t.Elem())
 		p.ec2 = s.speaks(api.EC2) || shape.Flattened
-		p.tag = or(shape.ElemName, "member")
+		p.tag = cmp.Or(shape.ElemName, "member")
 		p.open, p.close = "<"+p.tag+">", "</"+p.tag+">"
 	case api.Map:
 		p.elem = s.compile(shape.Elem, t.Elem())
 		p.ec2 = shape.Flattened
-		p.key, p.value = or(shape.KeyName, "key"), or(shape.ElemName, "value")
+		p.key, p.value = cmp.Or(shape.KeyName, "key"), cmp.Or(shape.ElemName, "value")
 		p.keys = compileRules(&s.Shapes[shape.Key])
 	}
 	return p
@@ -131,22 +132,15 @@ func (s *service) compileFields(p *plan) {
 		if t.Kind() == reflect.Pointer {
 			t = t.Elem()
 		}
-		xml := or(m.XML, m.Name)
+		xml := cmp.Or(m.XML, m.Name)
 		f := &p.fields[i]
-		*f = field{name: m.Name, query: or(m.Query, m.Name), required: m.Required,
+		*f = field{name: m.Name, query: cmp.Or(m.Query, m.Name), required: m.Required,
 			open: "<" + xml + ">", close: "</" + xml + ">", empty: "<" + xml + "/>",
 			json: string(appendJSONString(nil, m.Name)) + ":", cbor: string(appendCBORText(nil, m.Name))}
 		p.query[f.query] = i
 		p.named[f.name] = i
 		f.plan = s.compile(m.Shape, t)
 	}
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // settle gives the place to put a value of the plan into: dst itself, or behind its pointer, which is made if need be.

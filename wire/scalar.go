@@ -12,8 +12,6 @@ import (
 	"github.com/billow-cloud/billow/api"
 )
 
-var timeType = reflect.TypeOf(time.Time{})
-
 // parseText puts a scalar that is written as text (query, ec2) into dst. It says whether the text fits the kind.
 func (p *plan) parseText(text []byte, dst reflect.Value) bool {
 	switch p.kind {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
@@ -203,7 +204,7 @@ func flatten(out url.Values, svc *service, p *plan, v reflect.Value, path string
 				f = f.Elem()
 			}
 			m := &p.shape.Members[i]
-			flatten(out, svc, p.fields[i].plan, f, join(or(m.Query, m.Name)))
+			flatten(out, svc, p.fields[i].plan, f, join(cmp.Or(m.Query, m.Name)))
 		}
 	case api.List:
 		for i := range v.Len() {
@@ -211,14 +212,14 @@ func flatten(out url.Values, svc *service, p *plan, v reflect.Value, path string
 			if svc.Protocols[0] == api.EC2 {
 				flatten(out, svc, p.elem, v.Index(i), join(number))
 			} else {
-				flatten(out, svc, p.elem, v.Index(i), join(or(p.shape.ElemName, "member"), number))
+				flatten(out, svc, p.elem, v.Index(i), join(cmp.Or(p.shape.ElemName, "member"), number))
 			}
 		}
 	case api.Map:
 		for i, key := range sortedKeys(v) {
 			number := strconv.Itoa(i + 1)
-			out.Set(join("entry", number, or(p.shape.KeyName, "key")), key.String())
-			flatten(out, svc, p.elem, v.MapIndex(key), join("entry", number, or(p.shape.ElemName, "value")))
+			out.Set(join("entry", number, cmp.Or(p.shape.KeyName, "key")), key.String())
+			flatten(out, svc, p.elem, v.MapIndex(key), join("entry", number, cmp.Or(p.shape.ElemName, "value")))
 		}
 	case api.Timestamp:
 		out.Set(path, v.Interface().(time.Time).Format("2006-01-02T15:04:05.999Z07:00"))

@@ -1,6 +1,7 @@
 package autoscaling
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,10 +88,10 @@ func (g Group) shape(tx *cloud.Tx) shape.AutoScalingGroup {
 		NewInstancesProtectedFromScaleIn: &g.NewInstancesProtectedFromScaleIn, PlacementGroup: some(o.PlacementGroup),
 		Context: some(o.Context), DesiredCapacityType: some(o.DesiredCapacityType), MaxInstanceLifetime: positive(o.MaxInstanceLifetime),
 		ServiceLinkedRoleARN: new(o.ServiceLinkedRole), CapacityRebalance: new(o.CapacityRebalance),
-		DeletionProtection:               new(or(o.DeletionProtection, "none")),
-		AvailabilityZoneDistribution:     &shape.AvailabilityZoneDistribution{CapacityDistributionStrategy: new(or(o.Distribution, "balanced-best-effort"))},
+		DeletionProtection:               new(cmp.Or(o.DeletionProtection, "none")),
+		AvailabilityZoneDistribution:     &shape.AvailabilityZoneDistribution{CapacityDistributionStrategy: new(cmp.Or(o.Distribution, "balanced-best-effort"))},
 		AvailabilityZoneImpairmentPolicy: &shape.AvailabilityZoneImpairmentPolicy{ZonalShiftEnabled: new(false), ImpairedZoneHealthCheckBehavior: new("IgnoreUnhealthy")},
-		CapacityReservationSpecification: &shape.CapacityReservationSpecification{CapacityReservationPreference: new(or(o.ReservationPreference, "default"))},
+		CapacityReservationSpecification: &shape.CapacityReservationSpecification{CapacityReservationPreference: new(cmp.Or(o.ReservationPreference, "default"))},
 		InstanceLifecyclePolicy:          &shape.InstanceLifecyclePolicy{RetentionTriggers: &shape.RetentionTriggers{TerminateHookAbandon: new("terminate")}},
 		SuspendedProcesses:               []shape.SuspendedProcess{}, EnabledMetrics: []shape.EnabledMetric{}, Tags: []shape.TagDescription{},
 		TrafficSources: []shape.TrafficSourceIdentifier{},
@@ -125,13 +126,6 @@ func (g Group) shape(tx *cloud.Tx) shape.AutoScalingGroup {
 		}
 	}
 	return x
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 // shape is nil if there is no template.

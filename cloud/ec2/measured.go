@@ -189,10 +189,7 @@ func (s *Service) sample(tx *cloud.Tx, d *scopeData, i Instance, u UsageSample, 
 
 // close ends the minute that is being measured.
 func (a *Accumulated) close(d *scopeData, i Instance) {
-	var values [MetricCount]float64
-	for n, sum := range a.Sums {
-		values[n] = sum
-	}
+	values := a.Sums
 	values[0] /= a.Seconds
 	at := a.Minute
 	a.Minute, a.Seconds, a.Sums = time.Time{}, 0, [MetricCount]float64{}
