@@ -104,13 +104,13 @@ func (d *Daemon) open() (err error) {
 	if d.store, err = store.Open(c.Data); err != nil {
 		return err
 	}
-	if d.driver, err = c.Driver(); err != nil {
-		return err
-	}
 	if d.access, err = openAccess(c.Data, endpoint(d.listener.Addr()), wire.DefaultAccount, wire.DefaultRegion); err != nil {
 		return err
 	}
 	if d.admin, err = listenSocket(c.Data); err != nil {
+		return err
+	}
+	if d.driver, err = c.Driver(); err != nil {
 		return err
 	}
 	return d.load()

@@ -28,6 +28,7 @@ type instances struct {
 
 	// metering keeps the inventory and the collection from running twice at a time.
 	metering sync.Mutex
+	looked   bool      // an inventory has been taken
 	since    time.Time // cloud time of the last collection
 	before   map[string]driver.Usage
 }
@@ -184,7 +185,7 @@ func (i *instances) console(ctx context.Context, id string) []cloud.Fact {
 func (i *instances) inventory(ctx context.Context) error {
 	i.metering.Lock()
 	defer i.metering.Unlock()
-	fact := ec2.Inventory{Began: i.clock.Now()}
+	fact := ec2.Inventory{Began: i.clock.Now(), First: !i.looked}
 	seen, err := i.driver.Inventory(ctx)
 	if err != nil {
 		return fmt.Errorf("the driver could not list its instances: %w", err)
@@ -193,6 +194,7 @@ func (i *instances) inventory(ctx context.Context) error {
 		fact.Instances = append(fact.Instances, ec2.Seen{ID: s.ID, State: string(s.State), Reason: string(s.Reason)})
 	}
 	fact.Images = seen.Images
+	i.looked = true
 	i.observe(fact)
 	return nil
 }

@@ -317,6 +317,8 @@ func plain(err error) error {
 		return fmt.Errorf("the disk is full (%w)", err)
 	case sqlite.ResultCorrupt, sqlite.ResultNotADB:
 		return fmt.Errorf("its file billow.db is damaged (%w): put back a copy, or give it up with: billow destroy", err)
+	case sqlite.ResultIOErr:
+		return fmt.Errorf("the disk is full or fails (%w)", err)
 	case sqlite.ResultReadOnly, sqlite.ResultPerm, sqlite.ResultCantOpen:
 		return fmt.Errorf("its file billow.db cannot be written (%w)", err)
 	}

@@ -155,19 +155,19 @@ func (s *Service) bringBack(tx *cloud.Tx, of Image) {
 }
 
 // imagesSeen compares the host's images with the rows.
-func (s *Service) imagesSeen(tx *cloud.Tx, began time.Time, contents []string) {
+func (s *Service) imagesSeen(tx *cloud.Tx, f Inventory) {
 	there := map[string]bool{}
-	for _, id := range contents {
+	for _, id := range f.Images {
 		there[id] = true
 	}
 	for key, i := range s.images.Everywhere() {
-		if !i.Changed.Before(began) {
+		if !i.Changed.Before(f.Began) {
 			continue
 		}
 		switch {
 		case i.State == imagePending && there[i.Content]:
 			s.imageCaptured(tx, i.ID, i.Bytes, "")
-		case i.State == imagePending && began.Sub(i.Changed) >= soon:
+		case i.State == imagePending && f.late(i.Changed):
 			tx.In(key.Scope, func() { s.capture(tx, i) })
 		case i.State == imageDeregistered && there[i.Content]:
 			if !s.contentUsed(i) {

@@ -74,6 +74,7 @@ type (
 	// Inventory is everything that exists on the host. A row that changed at or after Began is newer than it.
 	Inventory struct {
 		Began     time.Time
+		First     bool // of a daemon: nothing that was wished for before is on its way, but what the driver may be at still
 		Instances []Seen
 		Images    []string
 	}

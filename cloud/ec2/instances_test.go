@@ -138,9 +138,13 @@ func TestLostWishes(t *testing.T) {
 	if count() != 3 {
 		t.Error("an inventory right after a wish says nothing")
 	}
+	w.observe(Inventory{Began: w.now, First: true})
+	if count() != 4 {
+		t.Error("the first inventory of a new daemon, which has nothing under way, makes the wish again at once")
+	}
 	w.now = w.now.Add(10 * time.Second)
 	w.inventory()
-	if count() != 4 {
+	if count() != 5 {
 		t.Error("an inventory without the instance makes the wish again")
 	}
 	w.host[id] = Running // it was made, and the answer was lost

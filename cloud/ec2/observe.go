@@ -133,17 +133,20 @@ func (s *Service) inventory(tx *cloud.Tx, f Inventory) {
 		if i.State == Terminated && !there || !i.Changed.Before(f.Began) {
 			continue // the usual case for what has ended; or the row is newer
 		}
-		tx.In(key.Scope, func() { s.compare(tx, i, x, there, f.Began) })
+		tx.In(key.Scope, func() { s.compare(tx, i, x, there, f) })
 	}
-	s.imagesSeen(tx, f.Began, f.Images)
+	s.imagesSeen(tx, f)
 }
 
+// late tells whether what was wished for at an instant and does not show has been lost.
+func (f Inventory) late(wished time.Time) bool { return f.First || f.Began.Sub(wished) >= soon }
+
 // compare brings one row and what was seen of it together.
-func (s *Service) compare(tx *cloud.Tx, i Instance, x Seen, there bool, began time.Time) {
+func (s *Service) compare(tx *cloud.Tx, i Instance, x Seen, there bool, f Inventory) {
 	running := there && x.State == Running
 	stopped := there && !running
 	again := func() {
-		if i.Wish != "" && began.Sub(i.Wished) >= soon {
+		if i.Wish != "" && f.late(i.Wished) {
 			s.wish(tx, &i, i.Wish)
 			s.instances.Put(tx, i.ID, i)
 		}
