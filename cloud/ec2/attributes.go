@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"encoding/base64"
 	"slices"
 	"strconv"
@@ -173,8 +174,8 @@ func (s *Service) ModifyInstanceMetadataOptions(tx *cloud.Tx, in *shape.ModifyIn
 		return nil, api.Errorf("IncorrectInstanceState", "The instance '%s' is not in a state in which it can be modified.", i.ID)
 	}
 	m := &i.Metadata
-	m.HTTPTokens, m.HTTPEndpoint = or(api.Value(in.HttpTokens), m.HTTPTokens), or(api.Value(in.HttpEndpoint), m.HTTPEndpoint)
-	m.HTTPIPv6, m.InstanceTags = or(api.Value(in.HttpProtocolIpv6), m.HTTPIPv6), or(api.Value(in.InstanceMetadataTags), m.InstanceTags)
+	m.HTTPTokens, m.HTTPEndpoint = cmp.Or(api.Value(in.HttpTokens), m.HTTPTokens), cmp.Or(api.Value(in.HttpEndpoint), m.HTTPEndpoint)
+	m.HTTPIPv6, m.InstanceTags = cmp.Or(api.Value(in.HttpProtocolIpv6), m.HTTPIPv6), cmp.Or(api.Value(in.InstanceMetadataTags), m.InstanceTags)
 	if n := in.HttpPutResponseHopLimit; n != nil {
 		if *n < 1 || *n > 64 {
 			return nil, api.Errorf("InvalidParameterValue", "Value (%d) for parameter HttpPutResponseHopLimit is invalid. It must be between 1 and 64.", *n)
@@ -230,7 +231,7 @@ func (s *Service) DescribeAccountAttributes(tx *cloud.Tx, in *shape.DescribeAcco
 		{"supported-platforms", "VPC"}, {"default-vpc", v.ID}, {"max-instances", limit}, {"vpc-max-security-groups-per-interface", "5"},
 		{"max-elastic-ips", "5"}, {"vpc-max-elastic-ips", "5"},
 	} {
-		if len(in.AttributeNames) == 0 || contains(in.AttributeNames, a.name) {
+		if len(in.AttributeNames) == 0 || slices.Contains(in.AttributeNames, a.name) {
 			out.AccountAttributes = append(out.AccountAttributes, shape.AccountAttribute{
 				AttributeName: new(a.name), AttributeValues: []shape.AccountAttributeValue{{AttributeValue: new(a.value)}},
 			})

@@ -105,7 +105,7 @@ func (s *Service) candidates(tx *cloud.Tx, filters []shape.Filter) (ids []string
 	for _, f := range filters {
 		name := api.Value(f.Name)
 		key, tagged := strings.CutPrefix(name, "tag:")
-		known := contains([]string{"instance-id", "private-ip-address", "ip-address", "network-interface.network-interface-id", "client-token"}, name)
+		known := slices.Contains([]string{"instance-id", "private-ip-address", "ip-address", "network-interface.network-interface-id", "client-token"}, name)
 		if !tagged && !known || slices.ContainsFunc(f.Values, func(v string) bool { return !literal(v) }) {
 			continue
 		}

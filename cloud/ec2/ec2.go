@@ -10,6 +10,7 @@
 package ec2
 
 import (
+	"cmp"
 	"iter"
 	"net/netip"
 
@@ -86,7 +87,7 @@ func New(metrics *cloudwatch.Service, parameters *ssm.Service, o Options) *Servi
 	if !o.PublicPool.IsValid() {
 		o.PublicPool = netip.MustParsePrefix("127.64.0.0/16")
 	}
-	o.DNSSuffix = or(o.DNSSuffix, "amazonaws.com")
+	o.DNSSuffix = cmp.Or(o.DNSSuffix, "amazonaws.com")
 	s := &Service{
 		options: o, metrics: metrics, parameters: parameters,
 		homes: cloud.NewRows[Home](Name + ".homes"), vpcs: cloud.NewRows[VPC](Name + ".vpcs"), subnets: cloud.NewRows[Subnet](Name + ".subnets"),

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,7 +57,7 @@ func (l listing[R]) named(tx *cloud.Tx, match func(*cloud.Tx, R) bool) (found []
 			lost = append(lost, id)
 			continue
 		}
-		if !contains(l.ids[:i], id) && match(tx, row) {
+		if !slices.Contains(l.ids[:i], id) && match(tx, row) {
 			found = append(found, row)
 		}
 	}
@@ -155,15 +156,6 @@ func like(pattern, s string) bool {
 
 // literal tells whether a filter's value stands for itself alone.
 func literal(pattern string) bool { return !strings.ContainsAny(pattern, `*?\`) }
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
-}
 
 // wellFormed tells whether an ID is a prefix and 8 or 17 hexadecimal digits.
 func wellFormed(prefix, id string) bool {

@@ -105,7 +105,7 @@ func (s *Service) DeleteSecurityGroup(tx *cloud.Tx, in *shape.DeleteSecurityGrou
 	}
 	busy := false
 	for _, i := range s.instances.All(tx) {
-		busy = busy || i.State != Terminated && contains(i.SecurityGroupIDs, g.ID)
+		busy = busy || i.State != Terminated && slices.Contains(i.SecurityGroupIDs, g.ID)
 	}
 	for _, other := range s.groups.All(tx) {
 		busy = busy || other.ID != g.ID && slices.ContainsFunc(other.Rules, func(r Rule) bool { return r.GroupID == g.ID })

@@ -74,7 +74,7 @@ func (s *Service) Image(tx *cloud.Tx, id string) (Image, bool) {
 }
 
 func (i Image) visible(account string) bool {
-	return i.Owner == account || i.Public || contains(i.LaunchAccounts, account)
+	return i.Owner == account || i.Public || slices.Contains(i.LaunchAccounts, account)
 }
 
 // ownImage gives an image that the scope's account may change.
@@ -131,7 +131,7 @@ func (i Image) location() string {
 	return i.Owner + "/" + i.Name
 }
 
-// images gives all images that the scope may see, in order of ID.
+// visibleImages gives all images that the scope may see, in order of ID.
 func (s *Service) visibleImages(tx *cloud.Tx) []Image {
 	all := slices.Clone(builtins)
 	for _, i := range s.images.All(tx) {
@@ -197,7 +197,7 @@ func (i Image) owned(tx *cloud.Tx, owners []string) bool {
 
 func (i Image) executable(tx *cloud.Tx, users []string) bool {
 	return len(users) == 0 || slices.ContainsFunc(users, func(u string) bool {
-		return u == "all" && i.Public || u == "self" && contains(i.LaunchAccounts, tx.Scope.Account) || contains(i.LaunchAccounts, u)
+		return u == "all" && i.Public || u == "self" && slices.Contains(i.LaunchAccounts, tx.Scope.Account) || slices.Contains(i.LaunchAccounts, u)
 	})
 }
 
@@ -273,7 +273,7 @@ func (s *Service) DescribeSnapshots(tx *cloud.Tx, in *shape.DescribeSnapshotsInp
 	}
 	var found []Image
 	for _, i := range all {
-		if (len(in.SnapshotIds) == 0 || contains(in.SnapshotIds, i.SnapshotID)) && i.owned(tx, in.OwnerIds) && match(tx, i) {
+		if (len(in.SnapshotIds) == 0 || slices.Contains(in.SnapshotIds, i.SnapshotID)) && i.owned(tx, in.OwnerIds) && match(tx, i) {
 			found = append(found, i)
 		}
 	}

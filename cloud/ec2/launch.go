@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -176,21 +177,14 @@ func (p *plan) defaults() {
 	if p.MinCount == 0 {
 		p.MinCount = p.Count
 	}
-	p.InstanceType = or(p.InstanceType, "m1.small")
-	p.Tenancy = or(p.Tenancy, "default")
-	p.ShutdownBehaviour = or(p.ShutdownBehaviour, "stop")
+	p.InstanceType = cmp.Or(p.InstanceType, "m1.small")
+	p.Tenancy = cmp.Or(p.Tenancy, "default")
+	p.ShutdownBehaviour = cmp.Or(p.ShutdownBehaviour, "stop")
 	m := &p.Metadata
-	m.HTTPEndpoint, m.HTTPIPv6, m.InstanceTags = or(m.HTTPEndpoint, "enabled"), or(m.HTTPIPv6, "disabled"), or(m.InstanceTags, "disabled")
+	m.HTTPEndpoint, m.HTTPIPv6, m.InstanceTags = cmp.Or(m.HTTPEndpoint, "enabled"), cmp.Or(m.HTTPIPv6, "disabled"), cmp.Or(m.InstanceTags, "disabled")
 	if m.HopLimit == 0 {
 		m.HopLimit = 1
 	}
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }
 
 func (p *plan) findType(*Service, *cloud.Tx) error {
@@ -232,7 +226,7 @@ func (p *plan) findImage(s *Service, tx *cloud.Tx) error {
 	if i.ImdsSupport == "v2.0" {
 		tokens = "required"
 	}
-	p.Metadata.HTTPTokens = or(p.Metadata.HTTPTokens, tokens)
+	p.Metadata.HTTPTokens = cmp.Or(p.Metadata.HTTPTokens, tokens)
 	return nil
 }
 
@@ -250,7 +244,7 @@ func (s *Service) resolve(tx *cloud.Tx, image string) (string, error) {
 }
 
 func (p *plan) findSubnet(s *Service, tx *cloud.Tx) error {
-	if p.Zone != "" && !contains(s.Zones(tx), p.Zone) {
+	if p.Zone != "" && !slices.Contains(s.Zones(tx), p.Zone) {
 		return api.Errorf("InvalidParameterValue", "Invalid availability zone: [%s]", p.Zone)
 	}
 	if p.SubnetID != "" {

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -32,9 +33,9 @@ type MetadataItem struct{ Path, Value string }
 
 // metadata answers MetadataInput.
 func (s *Service) metadata(tx *cloud.Tx, in *MetadataInput) (*MetadataOutput, error) {
-	scope, i, ok := s.parts.Find(or(in.InstanceID, in.PrivateIP))
+	scope, i, ok := s.parts.Find(cmp.Or(in.InstanceID, in.PrivateIP))
 	if !ok || in.InstanceID != "" && i.ID != in.InstanceID || in.InstanceID == "" && i.PrivateIP != in.PrivateIP {
-		return nil, api.Errorf("InvalidInstanceID.NotFound", "No instance has the ID or address '%s'", or(in.InstanceID, in.PrivateIP))
+		return nil, api.Errorf("InvalidInstanceID.NotFound", "No instance has the ID or address '%s'", cmp.Or(in.InstanceID, in.PrivateIP))
 	}
 	out := &MetadataOutput{InstanceID: i.ID, Scope: scope, Options: i.Metadata, UserData: i.UserData}
 	tx.In(scope, func() { out.Items = s.metadataItems(tx, i) })
@@ -71,7 +72,7 @@ func (s *Service) metadataItems(tx *cloud.Tx, i Instance) []MetadataItem {
 	put("hostname", host)
 	put("instance-action", "none")
 	put("instance-id", i.ID)
-	put("instance-life-cycle", or(i.Lifecycle, "on-demand"))
+	put("instance-life-cycle", cmp.Or(i.Lifecycle, "on-demand"))
 	put("instance-type", i.InstanceType)
 	put("local-hostname", host)
 	put("local-ipv4", i.PrivateIP)

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -27,7 +28,7 @@ func (s *Service) Observe(tx *cloud.Tx, f cloud.Fact) {
 	case ImageCaptured:
 		s.imageCaptured(tx, f.ImageID, f.Bytes, "")
 	case ImageFailed:
-		s.imageCaptured(tx, f.ImageID, 0, or(f.Message, "The image could not be made"))
+		s.imageCaptured(tx, f.ImageID, 0, cmp.Or(f.Message, "The image could not be made"))
 	case Inventory:
 		s.inventory(tx, f)
 	case Usage:
@@ -168,7 +169,7 @@ func (s *Service) compare(tx *cloud.Tx, i Instance, x Seen, there bool, f Invent
 		case i.Wish != "":
 			again()
 		case stopped:
-			s.exited(tx, i, or(x.Reason, ExitStopped))
+			s.exited(tx, i, cmp.Or(x.Reason, ExitStopped))
 		default:
 			s.exited(tx, i, ExitKilled)
 		}

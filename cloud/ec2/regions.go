@@ -90,7 +90,7 @@ func (s *Service) DescribeRegions(tx *cloud.Tx, in *shape.DescribeRegionsInput) 
 	}
 	out := &shape.DescribeRegionsOutput{}
 	for _, r := range all {
-		if (len(in.RegionNames) == 0 || contains(in.RegionNames, r.name)) && match(tx, r) {
+		if (len(in.RegionNames) == 0 || slices.Contains(in.RegionNames, r.name)) && match(tx, r) {
 			out.Regions = append(out.Regions, shape.Region{
 				RegionName: new(r.name), Endpoint: new(endpoint(r.name)), OptInStatus: new(r.optIn),
 			})
@@ -117,7 +117,7 @@ func (s *Service) DescribeAvailabilityZones(tx *cloud.Tx, in *shape.DescribeAvai
 	}
 	zones := s.Zones(tx)
 	for _, z := range in.ZoneNames {
-		if !contains(zones, z) {
+		if !slices.Contains(zones, z) {
 			return nil, api.Errorf("InvalidParameterValue", "Invalid availability zone: [%s]", z)
 		}
 	}
@@ -128,7 +128,7 @@ func (s *Service) DescribeAvailabilityZones(tx *cloud.Tx, in *shape.DescribeAvai
 	}
 	out := &shape.DescribeAvailabilityZonesOutput{}
 	for _, z := range zones {
-		asked := len(in.ZoneNames)+len(in.ZoneIds) == 0 || contains(in.ZoneNames, z) || contains(in.ZoneIds, ZoneID(z))
+		asked := len(in.ZoneNames)+len(in.ZoneIds) == 0 || slices.Contains(in.ZoneNames, z) || slices.Contains(in.ZoneIds, ZoneID(z))
 		if asked && match(tx, z) {
 			out.AvailabilityZones = append(out.AvailabilityZones, shape.AvailabilityZone{
 				ZoneName: new(z), ZoneId: new(ZoneID(z)), RegionName: new(tx.Scope.Region), State: new("available"),

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"slices"
 	"strconv"
 
 	shape "github.com/billow-cloud/billow/api/ec2"
@@ -13,7 +14,7 @@ import (
 func (s *Service) partListing(known fields[VPC], id func(VPC) string, ids []string, missing func([]string) error,
 	filters []shape.Filter) listing[VPC] {
 	l := listing[VPC]{rows: s.vpcs, fields: known, id: id, filters: filters, missing: missing}
-	l.visible = func(v VPC) bool { return id(v) != "" && (len(ids) == 0 || contains(ids, id(v))) }
+	l.visible = func(v VPC) bool { return id(v) != "" && (len(ids) == 0 || slices.Contains(ids, id(v))) }
 	return l
 }
 

@@ -339,7 +339,7 @@ func (s *Service) DescribeSecurityGroupRules(tx *cloud.Tx, in *shape.DescribeSec
 	for _, g := range s.groups.All(tx) {
 		for _, r := range g.Rules {
 			x := rule{g, r}
-			if (len(in.SecurityGroupRuleIds) == 0 || contains(in.SecurityGroupRuleIds, r.ID)) && match(tx, x) {
+			if (len(in.SecurityGroupRuleIds) == 0 || slices.Contains(in.SecurityGroupRuleIds, r.ID)) && match(tx, x) {
 				found = append(found, x)
 			}
 		}

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -99,7 +100,7 @@ func runRequest(in *shape.RunInstancesInput) (LaunchRequest, error) {
 		r.Monitoring = in.Monitoring.Enabled
 	}
 	if p := in.IamInstanceProfile; p != nil {
-		r.IamProfile = or(api.Value(p.Arn), api.Value(p.Name))
+		r.IamProfile = cmp.Or(api.Value(p.Arn), api.Value(p.Name))
 	}
 	if in.CreditSpecification != nil {
 		r.CPUCredits = api.Value(in.CreditSpecification.CpuCredits)
@@ -202,7 +203,7 @@ func (r *LaunchRequest) over(u LaunchRequest) {
 		{&r.Metadata.HTTPTokens, u.Metadata.HTTPTokens}, {&r.Metadata.HTTPEndpoint, u.Metadata.HTTPEndpoint},
 		{&r.Metadata.HTTPIPv6, u.Metadata.HTTPIPv6}, {&r.Metadata.InstanceTags, u.Metadata.InstanceTags},
 	} {
-		*f.own = or(*f.own, f.under)
+		*f.own = cmp.Or(*f.own, f.under)
 	}
 	for _, f := range []struct {
 		own   **bool

@@ -140,7 +140,7 @@ func (s *Service) DescribeNetworkInterfaces(tx *cloud.Tx, in *shape.DescribeNetw
 	for n, want := range in.NetworkInterfaceIds {
 		there := false
 		for _, i := range s.parts.Each(tx, want) {
-			if there = i.InterfaceID == want; there && !contains(in.NetworkInterfaceIds[:n], want) && match(tx, i) {
+			if there = i.InterfaceID == want; there && !slices.Contains(in.NetworkInterfaceIds[:n], want) && match(tx, i) {
 				found = append(found, i)
 			}
 		}

@@ -3,6 +3,7 @@ package ec2
 import (
 	"maps"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/billow-cloud/billow/api"
@@ -92,7 +93,7 @@ func (s *Service) CreateSubnet(tx *cloud.Tx, in *shape.CreateSubnetInput) (*shap
 	if zone == "" {
 		zone = s.Zones(tx)[0]
 	}
-	if !contains(s.Zones(tx), zone) {
+	if !slices.Contains(s.Zones(tx), zone) {
 		return nil, badZone(zone)
 	}
 	for _, n := range s.subnets.All(tx) {

@@ -49,7 +49,7 @@ func (s *Service) Tag(tx *cloud.Tx, resourceID string, tags []Tag) {
 
 // Untag takes the tags with the given keys from a resource.
 func (s *Service) Untag(tx *cloud.Tx, resourceID string, keys ...string) {
-	s.untag(tx, resourceID, func(t Tag) bool { return contains(keys, t.Key) })
+	s.untag(tx, resourceID, func(t Tag) bool { return slices.Contains(keys, t.Key) })
 }
 
 func (s *Service) untag(tx *cloud.Tx, resourceID string, gone func(Tag) bool) {
@@ -137,7 +137,7 @@ func specTags(specs []shape.TagSpecification, kind string, also ...string) ([]Ta
 		if of == "" {
 			return nil, api.Errorf("MissingParameter", "Tag specification must have a resource type")
 		}
-		if of != kind && !contains(also, of) {
+		if of != kind && !slices.Contains(also, of) {
 			return nil, api.Errorf("InvalidParameterValue", "'%s' is not a valid taggable resource type for this operation.", of)
 		}
 		checked, err := checkTags(spec.Tags)

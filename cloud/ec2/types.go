@@ -165,7 +165,7 @@ func (s *Service) DescribeInstanceTypes(tx *cloud.Tx, in *shape.DescribeInstance
 	}
 	var found []InstanceType
 	for _, t := range catalogue {
-		if (len(in.InstanceTypes) == 0 || contains(in.InstanceTypes, t.Name)) && match(tx, t) {
+		if (len(in.InstanceTypes) == 0 || slices.Contains(in.InstanceTypes, t.Name)) && match(tx, t) {
 			found = append(found, t)
 		}
 	}

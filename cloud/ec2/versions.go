@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -107,7 +108,7 @@ func (v TemplateVersion) Request() (LaunchRequest, error) {
 		r.Monitoring = d.Monitoring.Enabled
 	}
 	if p := d.IamInstanceProfile; p != nil {
-		r.IamProfile = or(api.Value(p.Arn), api.Value(p.Name))
+		r.IamProfile = cmp.Or(api.Value(p.Arn), api.Value(p.Name))
 	}
 	if p := d.Placement; p != nil {
 		r.Zone, r.Tenancy, r.PlacementGroup = api.Value(p.AvailabilityZone), api.Value(p.Tenancy), api.Value(p.GroupName)
@@ -295,11 +296,11 @@ func (s *Service) versionsAsked(tx *cloud.Tx, t Template, in *shape.DescribeLaun
 		slices.SortFunc(all, func(a, b TemplateVersion) int { return int(a.Version - b.Version) })
 		return all, nil
 	}
-	low, err := strconv.ParseInt(or(api.Value(in.MinVersion), "1"), 10, 64)
+	low, err := strconv.ParseInt(cmp.Or(api.Value(in.MinVersion), "1"), 10, 64)
 	if err != nil {
 		return nil, api.Errorf("InvalidParameterValue", "Value (%s) for parameter MinVersion is invalid.", *in.MinVersion)
 	}
-	high, err := strconv.ParseInt(or(api.Value(in.MaxVersion), versionText(t.Latest)), 10, 64)
+	high, err := strconv.ParseInt(cmp.Or(api.Value(in.MaxVersion), versionText(t.Latest)), 10, 64)
 	if err != nil {
 		return nil, api.Errorf("InvalidParameterValue", "Value (%s) for parameter MaxVersion is invalid.", *in.MaxVersion)
 	}

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,7 +98,7 @@ func (s *Service) volumes(tx *cloud.Tx, p plan) []Volume {
 			all = append(all, Volume{Device: d.Device, Type: "gp2", Size: 8}) // EC-IN-04: added volumes are kept
 		}
 		v := &all[at]
-		v.SnapshotID, v.Type = or(d.SnapshotID, v.SnapshotID), or(d.Type, v.Type)
+		v.SnapshotID, v.Type = cmp.Or(d.SnapshotID, v.SnapshotID), cmp.Or(d.Type, v.Type)
 		v.Iops, v.Throughput, v.Encrypted = d.Iops, d.Throughput, d.Encrypted
 		if d.Size > 0 {
 			v.Size = d.Size
@@ -146,7 +147,7 @@ func (s *Service) DescribeVolumes(tx *cloud.Tx, in *shape.DescribeVolumesInput) 
 	var found []attached
 	add := func(i Instance) {
 		for _, v := range i.Volumes {
-			if a := (attached{v, i}); (len(in.VolumeIds) == 0 || contains(in.VolumeIds, v.ID)) && match(tx, a) {
+			if a := (attached{v, i}); (len(in.VolumeIds) == 0 || slices.Contains(in.VolumeIds, v.ID)) && match(tx, a) {
 				found = append(found, a)
 			}
 		}
