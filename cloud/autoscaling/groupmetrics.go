@@ -125,7 +125,8 @@ func (s *Service) scheduleMetrics(tx *cloud.Tx, g Group) {
 	tx.At(Name, keyMetrics, g.Name, next)
 }
 
-// publishGroup publishes a group's metrics for the minute that has just ended, if one has.
+// publishGroup publishes a group's metrics for the minute that has just ended. Only its own timer brings it about: a
+// load does not, since the minute may have been published already.
 func (s *Service) publishGroup(tx *cloud.Tx, group string) {
 	g, ok := s.groups.Get(tx, group)
 	if !ok {
@@ -133,8 +134,8 @@ func (s *Service) publishGroup(tx *cloud.Tx, group string) {
 	}
 	s.scheduleMetrics(tx, g)
 	minute := tx.Now().Truncate(time.Minute)
-	if len(g.EnabledMetrics) == 0 || tx.Now().Sub(minute) > 30*time.Second {
-		return // reconciled after a load: the next minute is early enough
+	if len(g.EnabledMetrics) == 0 {
+		return
 	}
 	c := s.capacity(tx, g, 0)
 	dims := []cloudwatch.Dimension{{Name: "AutoScalingGroupName", Value: g.Name}}

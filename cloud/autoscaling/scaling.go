@@ -58,6 +58,7 @@ func (s *Service) scalingOperations() []cloud.Operation {
 const (
 	keyDecision = "decision" // policies are due
 	keyMetrics  = "metrics"  // publish group metrics
+	keyMinute   = "minute"   // have that done at the next minute
 	keySchedule = "schedule" // a scheduled action is due
 )
 
@@ -79,6 +80,10 @@ func (s *Service) scalingReconcile(tx *cloud.Tx, kind, id string) {
 		s.decide(tx, id)
 	case keyMetrics:
 		s.publishGroup(tx, id)
+	case keyMinute:
+		if g, ok := s.groups.Get(tx, id); ok {
+			s.scheduleMetrics(tx, g)
+		}
 	case keySchedule:
 		s.runSchedule(tx, id)
 	}
@@ -87,7 +92,7 @@ func (s *Service) scalingReconcile(tx *cloud.Tx, kind, id string) {
 // scalingKeys lists what scalingReconcile may be asked about; false means stop.
 func (s *Service) scalingKeys(yield func(cloud.Key) bool) bool {
 	for k, g := range s.groups.Everywhere() {
-		if k.Kind = keyMetrics; len(g.EnabledMetrics) > 0 && !yield(k) {
+		if k.Kind = keyMinute; len(g.EnabledMetrics) > 0 && !yield(k) {
 			return false
 		}
 	}

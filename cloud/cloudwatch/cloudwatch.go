@@ -26,7 +26,8 @@ const Name = "cloudwatch"
 // Kinds of things that are reconciled.
 const (
 	kindAlarm      = "alarm" // touched when an alarm is put: sets the timer of its evaluation
-	kindSweep      = "sweep"
+	kindSweep      = "sweep" // sets the timer of the next
+	kindSweeping   = "sweeping"
 	kindEvaluation = "evaluation"
 )
 
@@ -76,6 +77,8 @@ func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
 	case kindEvaluation:
 		s.evaluate(tx, id)
 	case kindSweep:
+		tx.At(Name, kindSweeping, id, minuteAfter(tx))
+	case kindSweeping:
 		s.sweep(tx)
 	}
 }

@@ -146,7 +146,7 @@ func (s *Service) sweep(tx *cloud.Tx) {
 	if last != after {
 		s.sweeps.Put(tx, sweepID, Sweep{last})
 	}
-	tx.At(Name, kindSweep, sweepID, minuteAfter(tx))
+	tx.At(Name, kindSweeping, sweepID, minuteAfter(tx))
 }
 
 func (s *Service) anySeries(tx *cloud.Tx) bool {

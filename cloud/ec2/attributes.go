@@ -71,7 +71,7 @@ func (s *Service) ModifyInstanceAttribute(tx *cloud.Tx, in *shape.ModifyInstance
 	if i.State == Terminated || i.State == ShuttingDown {
 		return nil, api.Errorf("IncorrectInstanceState", "The instance '%s' is not in a state in which it can be modified.", i.ID)
 	}
-	if err := named(in); err != nil {
+	if in, err = named(*in); err != nil {
 		return nil, err
 	}
 	set := func(to *bool, v *shape.AttributeBooleanValue) {
@@ -118,9 +118,9 @@ func (s *Service) ModifyInstanceAttribute(tx *cloud.Tx, in *shape.ModifyInstance
 }
 
 // named turns the old form of a change, Attribute and Value, into the members.
-func named(in *shape.ModifyInstanceAttributeInput) error {
+func named(in shape.ModifyInstanceAttributeInput) (*shape.ModifyInstanceAttributeInput, error) {
 	if in.Attribute == nil || in.Value == nil {
-		return nil
+		return &in, nil
 	}
 	truth := &shape.AttributeBooleanValue{Value: new(*in.Value == "true")}
 	text := &shape.AttributeValue{Value: in.Value}
@@ -140,13 +140,13 @@ func named(in *shape.ModifyInstanceAttributeInput) error {
 	case "userData":
 		data, err := decodeUserData(*in.Value)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		in.UserData = &shape.BlobAttributeValue{Value: data}
 	default:
-		return api.Errorf("InvalidParameterValue", "Value (%s) for parameter attribute is invalid.", *in.Attribute)
+		return nil, api.Errorf("InvalidParameterValue", "Value (%s) for parameter attribute is invalid.", *in.Attribute)
 	}
-	return nil
+	return &in, nil
 }
 
 // keptVolumes changes which volumes end with the instance.

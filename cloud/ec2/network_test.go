@@ -229,4 +229,6 @@ func TestPagesOfInstances(t *testing.T) {
 		t.Errorf("%d instances in all pages", len(seen))
 	}
 	w.refused(&shape.DescribeInstancesInput{MaxResults: new(int32(5)), InstanceIds: []string{"i-00000000000000000"}}, "InvalidParameterCombination")
+	w.refused(&shape.DescribeImagesInput{MaxResults: new(int32(-1))}, "InvalidParameterValue")
+	w.refused(&shape.DescribeTagsInput{MaxResults: new(int32(0))}, "InvalidParameterValue")
 }

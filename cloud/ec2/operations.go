@@ -7,12 +7,18 @@ import (
 	"github.com/billow-cloud/billow/cloud"
 )
 
-// handle makes an operation: it sees to what the scope must have, and a call with DryRun does everything and then fails,
-// which takes it all back.
+// handle makes an operation: it sees to what the scope must have and that a page is of some size, and a call with DryRun
+// does everything and then fails, which takes it all back.
 func handle[In, Out any](s *Service, name string, h func(*cloud.Tx, *In) (*Out, error)) cloud.Operation {
 	field, can := reflect.TypeFor[In]().FieldByName("DryRun")
+	limit, pages := reflect.TypeFor[In]().FieldByName("MaxResults")
 	return cloud.Handle(name, func(tx *cloud.Tx, in *In) (*Out, error) {
 		s.home(tx)
+		if pages { // the model does not bound it everywhere
+			if n, _ := reflect.ValueOf(in).Elem().FieldByIndex(limit.Index).Interface().(*int32); n != nil && *n < 1 {
+				return nil, api.Errorf("InvalidParameterValue", "Value ( %d ) for parameter maxResults is invalid. Expecting a value greater than 0.", *n)
+			}
+		}
 		out, err := h(tx, in)
 		if err != nil || !can {
 			return out, err

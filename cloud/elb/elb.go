@@ -86,6 +86,7 @@ func (s *Service) Operations() []cloud.Operation {
 const (
 	kindRoute        = "route"        // a load balancer's name: wish for its Route
 	kindMinute       = "minute"       // a load balancer's name: publish what is published every minute
+	kindTimer        = "timer"        // a load balancer's name: have that done at the next minute
 	kindRegistration = "registration" // a registrationKey: end its draining, forget it
 )
 
@@ -94,6 +95,8 @@ func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
 	switch kind {
 	case kindRoute:
 		s.wish(tx, id)
+	case kindTimer:
+		s.nextMinute(tx, id)
 	case kindMinute:
 		s.publishMinute(tx, id)
 	case kindRegistration:
@@ -108,7 +111,7 @@ func (s *Service) Keys() iter.Seq[cloud.Key] {
 			if k.Kind = kindRoute; !yield(k) {
 				return
 			}
-			if k.Kind = kindMinute; !yield(k) {
+			if k.Kind = kindTimer; !yield(k) {
 				return
 			}
 		}

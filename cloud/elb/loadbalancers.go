@@ -123,7 +123,7 @@ func (s *Service) CreateLoadBalancer(tx *cloud.Tx, in *api.CreateLoadBalancerInp
 		return nil, err
 	}
 	s.put(tx, b)
-	tx.At(Name, kindMinute, b.Name, tx.Now().Truncate(time.Minute).Add(time.Minute))
+	s.nextMinute(tx, b.Name)
 	return &api.CreateLoadBalancerOutput{DNSName: new(b.DNSName)}, nil
 }
 

@@ -43,15 +43,20 @@ func (s *Service) count(tx *cloud.Tx, f elbv2.Traffic) {
 	}
 }
 
+// nextMinute has the minute's metrics published when it begins.
+func (s *Service) nextMinute(tx *cloud.Tx, name string) {
+	tx.At(Name, kindMinute, name, tx.Now().Truncate(time.Minute).Add(time.Minute))
+}
+
 // publishMinute publishes the hosts, in all and per zone, at the start of every minute. Only its own timer brings it
-// about, and a load.
+// about: a load does not, since the minute may have been published already.
 func (s *Service) publishMinute(tx *cloud.Tx, name string) {
 	b, ok := s.loadBalancers.Get(tx, name)
 	if !ok {
 		return
 	}
+	s.nextMinute(tx, name)
 	minute := tx.Now().Truncate(time.Minute)
-	tx.At(Name, kindMinute, name, minute.Add(time.Minute))
 	zones := append([]string{""}, b.zoneNames()...)
 	healthy, unhealthy := make([]float64, len(zones)), make([]float64, len(zones))
 	for _, r := range s.registrations.Prefix(tx, name+"|") {

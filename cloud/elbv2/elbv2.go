@@ -120,6 +120,7 @@ func (s *Service) Operations() []cloud.Operation {
 const (
 	kindRoute  = "route"  // a load balancer's ARN: wish for its Route
 	kindMinute = "minute" // a load balancer's ARN: publish what is published every minute
+	kindTimer  = "timer"  // a load balancer's ARN: have that done at the next minute
 	kindTarget = "target" // a targetKey: end its draining, forget it
 )
 
@@ -128,6 +129,8 @@ func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
 	switch kind {
 	case kindRoute:
 		s.wish(tx, id)
+	case kindTimer:
+		s.nextMinute(tx, id)
 	case kindMinute:
 		s.publishMinute(tx, id)
 	case kindTarget:
@@ -142,7 +145,7 @@ func (s *Service) Keys() iter.Seq[cloud.Key] {
 			if k.Kind = kindRoute; !yield(k) {
 				return
 			}
-			if k.Kind = kindMinute; !yield(k) {
+			if k.Kind = kindTimer; !yield(k) {
 				return
 			}
 		}

@@ -91,7 +91,7 @@ func (s *Service) CreateLoadBalancer(tx *cloud.Tx, in *api.CreateLoadBalancerInp
 	}
 	s.loadBalancers.Put(tx, b.ARN, b)
 	tx.Touch(Name, kindRoute, b.ARN)
-	tx.At(Name, kindMinute, b.ARN, tx.Now().Truncate(time.Minute).Add(time.Minute))
+	s.nextMinute(tx, b.ARN)
 	return &api.CreateLoadBalancerOutput{LoadBalancers: []api.LoadBalancer{b.describe("provisioning")}}, nil
 }
 

@@ -183,14 +183,20 @@ func (s *Service) hosts(tx *cloud.Tx, group string) hosts {
 	return h
 }
 
+// nextMinute has the minute's metrics published when it begins.
+func (s *Service) nextMinute(tx *cloud.Tx, arn string) {
+	tx.At(Name, kindMinute, arn, tx.Now().Truncate(time.Minute).Add(time.Minute))
+}
+
 // publishMinute publishes, at the start of every minute, what there is without traffic too: the hosts, and that there
-// were no requests per target yet (CW-NM-04: always reported). Only its own timer brings it about, and a load.
+// were no requests per target yet (CW-NM-04: always reported). Only its own timer brings it about: a load does not, since
+// the minute may have been published already.
 func (s *Service) publishMinute(tx *cloud.Tx, arn string) {
 	if !s.loadBalancers.Has(tx, arn) {
 		return
 	}
+	s.nextMinute(tx, arn)
 	minute := tx.Now().Truncate(time.Minute)
-	tx.At(Name, kindMinute, arn, minute.Add(time.Minute))
 	lb := dimensionOf(arn)
 	p := &Publication{Namespace: namespace, At: minute}
 	for _, g := range s.groupsOf(tx, arn) {
