@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -81,7 +82,7 @@ func call(op, id string) Call { return Call{Scope: here, Service: "low", Operati
 func dump(c *Cloud) map[string]string {
 	rows := map[string]string{}
 	c.Dump(func(t, key string, row any) bool {
-		b, _ := table.Encode(table.Change{Row: row})
+		b, _ := json.Marshal(row)
 		rows[t+"|"+key] = string(b)
 		return true
 	})
@@ -132,7 +133,7 @@ func TestLoadingTheChangesGivesTheSameCloud(t *testing.T) {
 	for i := range 20 {
 		out := c.Step(t0, call("Add", fmt.Sprint(i%5)))
 		for _, ch := range out.Changes {
-			b, err := table.Encode(ch)
+			b, err := json.Marshal(ch.Row)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,7 +9,6 @@ import (
 
 	shape "github.com/billow-cloud/billow/api/autoscaling"
 	"github.com/billow-cloud/billow/cloud"
-	"github.com/billow-cloud/billow/cloud/table"
 )
 
 // After a restart everything goes on as if there had been none.
@@ -62,7 +61,7 @@ func TestARestartChangesNothing(t *testing.T) {
 func scaledWorldKeeping(t *testing.T, stored map[[2]string][]byte) *world {
 	w := scaledWorld(t, 1, 4, 1, nil)
 	w.cloud.Dump(func(name, key string, row any) bool {
-		b, err := table.Encode(table.Change{Row: row})
+		b, err := json.Marshal(row)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +75,7 @@ func scaledWorldKeeping(t *testing.T, stored map[[2]string][]byte) *world {
 				delete(stored, k)
 				continue
 			}
-			b, err := table.Encode(c)
+			b, err := json.Marshal(c.Row)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package cloudwatch
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -10,7 +11,6 @@ import (
 	"github.com/billow-cloud/billow/api"
 	shapes "github.com/billow-cloud/billow/api/cloudwatch"
 	"github.com/billow-cloud/billow/cloud"
-	"github.com/billow-cloud/billow/cloud/table"
 )
 
 var (
@@ -155,7 +155,7 @@ func TestLoadedCloudIsTheSame(t *testing.T) {
 			t.Fatal(out.Err)
 		}
 		for _, ch := range out.Changes {
-			b, err := table.Encode(ch)
+			b, err := json.Marshal(ch.Row)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -197,7 +197,7 @@ func TestLoadedCloudIsTheSame(t *testing.T) {
 func dump(c *cloud.Cloud) map[string]string {
 	rows := map[string]string{}
 	c.Dump(func(name, key string, row any) bool {
-		b, err := table.Encode(table.Change{Row: row})
+		b, err := json.Marshal(row)
 		rows[name+"|"+key] = fmt.Sprint(string(b), err)
 		return true
 	})

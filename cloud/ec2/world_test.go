@@ -89,7 +89,7 @@ func (w *world) save(changes []table.Change) {
 			delete(w.disk, c.Table+" "+c.Key)
 			continue
 		}
-		text, err := table.Encode(c)
+		text, err := json.Marshal(c.Row)
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package elbv2
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
@@ -13,7 +14,6 @@ import (
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
 	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/ssm"
-	"github.com/billow-cloud/billow/cloud/table"
 )
 
 // world is a cloud in virtual time whose instances do at once what they are wished to do.
@@ -71,7 +71,7 @@ func (w *world) step(in cloud.Input) (any, error) {
 	w.t.Helper()
 	out := w.c.Step(w.now, in)
 	for _, ch := range out.Changes {
-		b, err := table.Encode(ch)
+		b, err := json.Marshal(ch.Row)
 		if err != nil {
 			w.t.Fatal(err)
 		}

@@ -20,7 +20,6 @@ import (
 	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/elbv2"
 	"github.com/billow-cloud/billow/cloud/sns"
-	"github.com/billow-cloud/billow/cloud/table"
 )
 
 // fuzzer calls a cloud with inputs of which many are wrong, in a world where much goes wrong, and holds it to what a step
@@ -245,7 +244,7 @@ func (f *fuzzer) step(in cloud.Input) cloud.Output {
 			delete(f.rows, c.Table+"|"+c.Key)
 			continue
 		}
-		row, err := table.Encode(c)
+		row, err := json.Marshal(c.Row)
 		if err != nil {
 			f.t.Fatalf("%s: %s %s cannot be stored: %v", f.last, c.Table, c.Key, err)
 		}
@@ -390,7 +389,7 @@ func (f *fuzzer) measure() {
 func dumped(t *testing.T, c *cloud.Cloud) map[string]string {
 	rows := map[string]string{}
 	c.Dump(func(name, key string, row any) bool {
-		b, err := table.Encode(table.Change{Row: row})
+		b, err := json.Marshal(row)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -470,7 +469,7 @@ func (f *fuzzer) restart() {
 	}
 	f.cloud = next
 	for _, c := range out.Changes {
-		row, _ := table.Encode(c)
+		row, _ := json.Marshal(c.Row)
 		f.rows[c.Table+"|"+c.Key] = string(row)
 	}
 	for _, e := range out.Effects {

@@ -14,7 +14,6 @@ import (
 	shapes "github.com/billow-cloud/billow/api/sns"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
-	"github.com/billow-cloud/billow/cloud/table"
 )
 
 var (
@@ -55,7 +54,7 @@ func (w *world) step(in cloud.Input) (any, error) {
 		w.wishes = append(w.wishes, e.(DeliverHTTP))
 	}
 	for _, ch := range out.Changes {
-		b, err := table.Encode(ch)
+		b, err := json.Marshal(ch.Row)
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -304,7 +303,7 @@ func TestLostWishes(t *testing.T) {
 func dump(t *testing.T, c *cloud.Cloud) map[string]string {
 	rows := map[string]string{}
 	c.Dump(func(name, key string, row any) bool {
-		b, err := table.Encode(table.Change{Row: row})
+		b, err := json.Marshal(row)
 		if err != nil {
 			t.Fatal(err)
 		}

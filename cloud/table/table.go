@@ -19,15 +19,13 @@ import (
 	"github.com/tidwall/btree"
 )
 
-// Change is one row's new value: a pointer to a row that will never be written again, or nil when the row is gone.
+// Change is one row's new value: a pointer to a row that will never be written again, or nil when the row is gone. The
+// row's JSON is its durable form, which Store.Load reads back.
 type Change struct {
 	Table string
 	Key   string
 	Row   any
 }
-
-// Encode gives the durable form of a change's row; Store.Load reads it back.
-func Encode(c Change) ([]byte, error) { return json.Marshal(c.Row) }
 
 // Store is what all kinds of table have in common: enough to load them and to compare two of them.
 type Store interface {
