@@ -209,16 +209,21 @@ func (s *Service) ExecutePolicy(tx *cloud.Tx, in *shape.ExecutePolicyInput) (*sh
 	return &shape.ExecutePolicyOutput{}, nil
 }
 
-// alarmsOf lists the alarms of a policy: those that target tracking owns, or those that last called it.
+// alarmsOf lists the alarms of a policy: those that target tracking owns, or those that users have made to call it.
 func (s *Service) alarmsOf(tx *cloud.Tx, p Policy) []shape.Alarm {
 	out := []shape.Alarm{}
-	names := []string{p.High, p.Low}
-	if st, ok := s.scaling.standings.Get(tx, p.key()); ok && p.Type != typeTargetTracking {
-		names = []string{st.Alarm}
+	add := func(name string) {
+		out = append(out, shape.Alarm{AlarmName: new(name), AlarmARN: new(s.cloudwatch.AlarmARN(tx, name))})
 	}
-	for _, name := range names {
+	if p.Type != typeTargetTracking {
+		for name := range s.cloudwatch.AlarmsWithAction(tx, p.ARN) {
+			add(name)
+		}
+		return out
+	}
+	for _, name := range []string{p.High, p.Low} {
 		if name != "" {
-			out = append(out, shape.Alarm{AlarmName: new(name), AlarmARN: new(s.cloudwatch.AlarmARN(tx, name))})
+			add(name)
 		}
 	}
 	return out

@@ -1,6 +1,8 @@
 package cloudwatch
 
 import (
+	"iter"
+	"slices"
 	"time"
 
 	"github.com/billow-cloud/billow/cloud"
@@ -91,6 +93,11 @@ type AlarmStateChanged struct {
 // Alarm returns an alarm by name.
 func (s *Service) Alarm(tx *cloud.Tx, name string) (Alarm, bool) { return s.alarms.Get(tx, name) }
 
+// AlarmsWithAction yields the alarms, in order of name, of which an action in whatever state is the ARN.
+func (s *Service) AlarmsWithAction(tx *cloud.Tx, arn string) iter.Seq2[string, Alarm] {
+	return s.calling.Each(tx, arn)
+}
+
 // AlarmARN is the ARN of the alarm of that name, whether it exists or not.
 func (s *Service) AlarmARN(tx *cloud.Tx, name string) string {
 	return tx.Scope.ARN(Name, "alarm:"+name)
@@ -146,6 +153,11 @@ func (a Alarm) watches() []string {
 		}
 	}
 	return keys
+}
+
+// calls are the ARNs of all actions, those of several states more than once.
+func (a Alarm) calls() []string {
+	return slices.Concat(a.OKActions, a.AlarmActions, a.InsufficientDataActions)
 }
 
 // kind is the alarm's AlarmType.

@@ -41,6 +41,7 @@ type Service struct {
 	sweeps  cloud.Rows[Sweep]   // one row per scope
 	alarms  cloud.Rows[Alarm]
 	watched cloud.Index[Alarm] // by the metric an alarm watches
+	calling cloud.Index[Alarm] // by the ARNs of an alarm's actions
 	history cloud.Rows[HistoryItem]
 	ofAlarm cloud.Index[HistoryItem]
 }
@@ -57,6 +58,7 @@ func New() *Service {
 		history: cloud.NewRows[HistoryItem](Name + ".history"),
 	}
 	s.watched = s.alarms.Index(func(_ string, a Alarm) []string { return a.watches() })
+	s.calling = s.alarms.Index(func(_ string, a Alarm) []string { return a.calls() })
 	s.ofAlarm = s.history.Index(func(_ string, h HistoryItem) []string { return []string{h.AlarmName} })
 	return s
 }
