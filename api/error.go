@@ -26,6 +26,14 @@ func Value[T any](p *T) T {
 	return *p
 }
 
+// Or is what p points to, or otherwise if it points to nothing.
+func Or[T any](p *T, otherwise T) T {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}
+
 // NotImplemented is the answer to an operation that the model names and this cloud does not have.
 func NotImplemented(service, operation string) *Error {
 	return &Error{Code: "NotImplemented", Message: "The " + service + " operation " + operation + " is not implemented.", Status: 501}

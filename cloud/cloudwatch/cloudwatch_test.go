@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/billow-cloud/billow/api"
-	shapes "github.com/billow-cloud/billow/api/cloudwatch"
+	shape "github.com/billow-cloud/billow/api/cloudwatch"
 	"github.com/billow-cloud/billow/cloud"
 )
 
@@ -125,10 +125,10 @@ func cpu(at time.Time, v float64) Datum {
 		At: at, Stat: Single(v)}
 }
 
-func cpuAlarm(change func(*shapes.PutMetricAlarmInput)) *shapes.PutMetricAlarmInput {
-	in := &shapes.PutMetricAlarmInput{
+func cpuAlarm(change func(*shape.PutMetricAlarmInput)) *shape.PutMetricAlarmInput {
+	in := &shape.PutMetricAlarmInput{
 		AlarmName: new("high"), Namespace: new("AWS/EC2"), MetricName: new("CPUUtilization"),
-		Dimensions: []shapes.Dimension{{Name: new("InstanceId"), Value: new("i-1")}},
+		Dimensions: []shape.Dimension{{Name: new("InstanceId"), Value: new("i-1")}},
 		Statistic:  new("Average"), Period: new(int32(60)), EvaluationPeriods: new(int32(1)), Threshold: new(50.0),
 		ComparisonOperator: new("GreaterThanThreshold"),
 	}
@@ -166,9 +166,9 @@ func TestLoadedCloudIsTheSame(t *testing.T) {
 			}
 		}
 	}
-	keep(w.cloud.Step(noon, cloud.Call{Scope: here, Service: Name, Operation: "PutMetricAlarm", In: cpuAlarm(func(in *shapes.PutMetricAlarmInput) {
+	keep(w.cloud.Step(noon, cloud.Call{Scope: here, Service: Name, Operation: "PutMetricAlarm", In: cpuAlarm(func(in *shape.PutMetricAlarmInput) {
 		in.AlarmActions = []string{"arn:aws:sns:us-east-1:123456789012:t"}
-		in.Tags = []shapes.Tag{{Key: new("a"), Value: new("b")}}
+		in.Tags = []shape.Tag{{Key: new("a"), Value: new("b")}}
 	})}))
 	for i := range 200 {
 		now := noon.Add(time.Duration(i) * time.Minute)

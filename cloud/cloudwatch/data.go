@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"github.com/billow-cloud/billow/api"
-	shapes "github.com/billow-cloud/billow/api/cloudwatch"
+	shape "github.com/billow-cloud/billow/api/cloudwatch"
 	"github.com/billow-cloud/billow/cloud"
 )
 
 // PutMetricData takes measurements of clients (CW-PD-01..04). All of them are checked before the first is stored.
-func (s *Service) PutMetricData(tx *cloud.Tx, in *shapes.PutMetricDataInput) (*shapes.PutMetricDataOutput, error) {
+func (s *Service) PutMetricData(tx *cloud.Tx, in *shape.PutMetricDataInput) (*shape.PutMetricDataOutput, error) {
 	namespace := api.Value(in.Namespace)
 	if strings.HasPrefix(namespace, "AWS/") {
 		return nil, api.Errorf("InvalidParameterValue", "The value AWS/ for parameter Namespace is invalid.")
@@ -20,19 +20,19 @@ func (s *Service) PutMetricData(tx *cloud.Tx, in *shapes.PutMetricDataInput) (*s
 	if !printable(namespace) {
 		return nil, api.Errorf("InvalidParameterValue", "The value %q for parameter Namespace is invalid.", namespace)
 	}
-	shape := in.MetricData
+	given := in.MetricData
 	for _, e := range in.EntityMetricData {
-		shape = append(shape[:len(shape):len(shape)], e.MetricData...)
+		given = append(given[:len(given):len(given)], e.MetricData...)
 	}
 	switch {
-	case len(shape) == 0:
+	case len(given) == 0:
 		return nil, api.Errorf("MissingParameter", "The parameter MetricData is required.")
-	case len(shape) > 1000:
+	case len(given) > 1000:
 		return nil, invalid("The collection MetricData must not have a size greater than 1000.")
 	}
-	data := make([]Datum, len(shape))
-	for i := range shape {
-		d, err := datumOf(tx, &shape[i], fmt.Sprintf("MetricData.member.%d", i+1))
+	data := make([]Datum, len(given))
+	for i := range given {
+		d, err := datumOf(tx, &given[i], fmt.Sprintf("MetricData.member.%d", i+1))
 		if err != nil {
 			return nil, err
 		}
@@ -40,7 +40,7 @@ func (s *Service) PutMetricData(tx *cloud.Tx, in *shapes.PutMetricDataInput) (*s
 		data[i] = d
 	}
 	s.Put(tx, data)
-	return &shapes.PutMetricDataOutput{}, nil
+	return &shape.PutMetricDataOutput{}, nil
 }
 
 // printable tells whether a name has no control characters, which AWS does not take and keys are made with.
@@ -54,7 +54,7 @@ func printable(text string) bool {
 }
 
 // datumOf checks one measurement; name is what errors call it.
-func datumOf(tx *cloud.Tx, in *shapes.MetricDatum, name string) (Datum, error) {
+func datumOf(tx *cloud.Tx, in *shape.MetricDatum, name string) (Datum, error) {
 	d := Datum{Metric: api.Value(in.MetricName), Unit: api.Value(in.Unit), At: tx.Now(), Dimensions: dimensionsOf(in.Dimensions)}
 	bad := func(member string, value any) (Datum, error) {
 		return d, api.Errorf("InvalidParameterValue", "The value %v for parameter %s.%s is invalid.", value, name, member)
@@ -104,7 +104,7 @@ func datumOf(tx *cloud.Tx, in *shapes.MetricDatum, name string) (Datum, error) {
 
 // statOf makes a Stat of a datum's value, values or statistic set; ok is false if a number is out of range, and member
 // says where.
-func statOf(in *shapes.MetricDatum) (stat Stat, member string, ok bool) {
+func statOf(in *shape.MetricDatum) (stat Stat, member string, ok bool) {
 	fits := func(x ...float64) bool {
 		for _, v := range x {
 			if !(math.Abs(v) <= bound) { // CW-PD-03
@@ -158,12 +158,12 @@ const (
 )
 
 // ListMetrics lists the metrics that had data lately, in order of namespace, name and dimensions.
-func (s *Service) ListMetrics(tx *cloud.Tx, in *shapes.ListMetricsInput) (*shapes.ListMetricsOutput, error) {
+func (s *Service) ListMetrics(tx *cloud.Tx, in *shape.ListMetricsInput) (*shape.ListMetricsOutput, error) {
 	since := tx.Now().Add(-listAge)
 	if in.RecentlyActive != nil {
 		since = tx.Now().Add(-3 * time.Hour)
 	}
-	out := &shapes.ListMetricsOutput{Metrics: []shapes.Metric{}}
+	out := &shape.ListMetricsOutput{Metrics: []shape.Metric{}}
 	last := ""
 	for id, m := range s.metrics.After(tx, api.Value(in.NextToken)) {
 		key := strings.TrimSuffix(id, m.Unit)
@@ -178,7 +178,7 @@ func (s *Service) ListMetrics(tx *cloud.Tx, in *shapes.ListMetricsInput) (*shape
 			break
 		}
 		last = key
-		out.Metrics = append(out.Metrics, shapes.Metric{Namespace: new(m.Namespace), MetricName: new(m.MetricName),
+		out.Metrics = append(out.Metrics, shape.Metric{Namespace: new(m.Namespace), MetricName: new(m.MetricName),
 			Dimensions: dimensionShapes(m.Dimensions)})
 		if api.Value(in.IncludeLinkedAccounts) {
 			out.OwningAccounts = append(out.OwningAccounts, tx.Scope.Account)
@@ -187,7 +187,7 @@ func (s *Service) ListMetrics(tx *cloud.Tx, in *shapes.ListMetricsInput) (*shape
 	return out, nil
 }
 
-func listed(m *Metric, in *shapes.ListMetricsInput) bool {
+func listed(m *Metric, in *shape.ListMetricsInput) bool {
 	if in.Namespace != nil && *in.Namespace != m.Namespace || in.MetricName != nil && *in.MetricName != m.MetricName {
 		return false
 	}
@@ -230,7 +230,7 @@ func readPeriod(p int32) bool { // CW-ST-04
 }
 
 // GetMetricStatistics gives statistics of one metric, a unit at a time (CW-GM-03).
-func (s *Service) GetMetricStatistics(tx *cloud.Tx, in *shapes.GetMetricStatisticsInput) (*shapes.GetMetricStatisticsOutput, error) {
+func (s *Service) GetMetricStatistics(tx *cloud.Tx, in *shape.GetMetricStatisticsInput) (*shape.GetMetricStatisticsOutput, error) {
 	period := int64(api.Value(in.Period))
 	if !readPeriod(api.Value(in.Period)) {
 		return nil, api.Errorf("InvalidParameterValue", "The parameter Period must be a multiple of 60.")
@@ -255,13 +255,13 @@ func (s *Service) GetMetricStatistics(tx *cloud.Tx, in *shapes.GetMetricStatisti
 		}
 		extended[i] = x
 	}
-	out := &shapes.GetMetricStatisticsOutput{Label: in.MetricName, Datapoints: []shapes.Datapoint{}}
+	out := &shape.GetMetricStatisticsOutput{Label: in.MetricName, Datapoints: []shape.Datapoint{}}
 	key := metricKey(api.Value(in.Namespace), api.Value(in.MetricName), dimensionsOf(in.Dimensions))
 	s.seriesOf(tx, key, api.Value(in.Unit), func(m Metric) {
 		windows := make([]Stat, n)
 		s.fill(windows, m.Series, from, to, period, len(extended) > 0)
 		for i, w := range windows {
-			d := shapes.Datapoint{Timestamp: new(time.Unix(from+int64(i)*period, 0).UTC()), Unit: new(m.Unit)}
+			d := shape.Datapoint{Timestamp: new(time.Unix(from+int64(i)*period, 0).UTC()), Unit: new(m.Unit)}
 			if w.Count > 0 && statistics(&d, w, in, extended) {
 				out.Datapoints = append(out.Datapoints, d)
 			}
@@ -271,7 +271,7 @@ func (s *Service) GetMetricStatistics(tx *cloud.Tx, in *shapes.GetMetricStatisti
 }
 
 // statistics sets those members of a data point that were asked for, and tells whether there were any.
-func statistics(d *shapes.Datapoint, w Stat, in *shapes.GetMetricStatisticsInput, extended []statistic) bool {
+func statistics(d *shape.Datapoint, w Stat, in *shape.GetMetricStatisticsInput, extended []statistic) bool {
 	for _, name := range in.Statistics {
 		switch name {
 		case "SampleCount":
@@ -305,7 +305,7 @@ const (
 )
 
 // GetMetricData gives statistics of many metrics and of expressions over them.
-func (s *Service) GetMetricData(tx *cloud.Tx, in *shapes.GetMetricDataInput) (*shapes.GetMetricDataOutput, error) {
+func (s *Service) GetMetricData(tx *cloud.Tx, in *shape.GetMetricDataInput) (*shape.GetMetricDataOutput, error) {
 	if len(in.MetricDataQueries) > maxQueries {
 		return nil, invalid("The collection MetricDataQueries must not have a size greater than %d.", maxQueries)
 	}
@@ -335,7 +335,7 @@ func (s *Service) GetMetricData(tx *cloud.Tx, in *shapes.GetMetricDataInput) (*s
 	}
 	c := &computation{plan: p, to: to, fetch: s.fetcher(tx),
 		from: func(period int64) int64 { return startOf(tx, *in.StartTime, period) }}
-	all, err := c.all(in.ScanBy == nil || *in.ScanBy == shapes.ScanByTimestampDescending)
+	all, err := c.all(in.ScanBy == nil || *in.ScanBy == shape.ScanByTimestampDescending)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	shapes "github.com/billow-cloud/billow/api/cloudwatch"
+	shape "github.com/billow-cloud/billow/api/cloudwatch"
 	"github.com/billow-cloud/billow/cloud"
 )
 
@@ -42,10 +42,10 @@ func TestMissingData(t *testing.T) {
 			for _, before := range []string{StateOK, StateAlarm, StateInsufficientData} {
 				w := newWorld(t)
 				w.now = noon.Add(30 * time.Second)
-				call[shapes.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shapes.PutMetricAlarmInput) {
+				call[shape.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shape.PutMetricAlarmInput) {
 					in.EvaluationPeriods, in.DatapointsToAlarm, in.TreatMissingData = new(row.n), new(row.m), new(treatment)
 				}))
-				call[shapes.SetAlarmStateOutput](w, "SetAlarmState", &shapes.SetAlarmStateInput{AlarmName: new("high"),
+				call[shape.SetAlarmStateOutput](w, "SetAlarmState", &shape.SetAlarmStateInput{AlarmName: new("high"),
 					StateValue: &before, StateReason: new("test")})
 				// The evaluation at 12:01 looks at windows that end at 12:00 (CW-AL-03f).
 				points := strings.Fields(row.points)
@@ -129,7 +129,7 @@ func TestActionsAndTheirTimes(t *testing.T) {
 	const policy = "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:autoScalingGroupName/g:policyName/p"
 	const topic = "arn:aws:sns:us-east-1:123456789012:t"
 	w := newWorld(t)
-	call[shapes.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shapes.PutMetricAlarmInput) {
+	call[shape.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shape.PutMetricAlarmInput) {
 		in.EvaluationPeriods = new(int32(3))
 		in.AlarmActions, in.OKActions = []string{topic, policy}, []string{topic}
 	}))
@@ -177,7 +177,7 @@ func TestActionsAndTheirTimes(t *testing.T) {
 func TestStateReason(t *testing.T) {
 	w := newWorld(t)
 	w.now = noon.Add(10 * time.Second)
-	call[shapes.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(nil))
+	call[shape.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(nil))
 	w.put(cpu(noon.Add(-time.Minute), 99.5))
 	w.until(noon.Add(time.Minute))
 	a := w.alarm("high")
@@ -234,7 +234,7 @@ func TestReasonOfSeveralPoints(t *testing.T) {
 // TestWindowsSlide: with a period of 300 s each minute looks at five other minutes (CW-AL-03b).
 func TestWindowsSlide(t *testing.T) {
 	w := newWorld(t)
-	call[shapes.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shapes.PutMetricAlarmInput) {
+	call[shape.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shape.PutMetricAlarmInput) {
 		in.Period, in.Statistic, in.Threshold = new(int32(300)), new("Sum"), new(90.0)
 	}))
 	for i := range 12 {
@@ -260,7 +260,7 @@ func TestWindowsSlide(t *testing.T) {
 // TestHighResolution: an alarm with a period of 10 s is evaluated every 10 s; its policy is called once a minute.
 func TestHighResolution(t *testing.T) {
 	w := newWorld(t)
-	call[shapes.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shapes.PutMetricAlarmInput) {
+	call[shape.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shape.PutMetricAlarmInput) {
 		in.Period, in.EvaluationPeriods = new(int32(10)), new(int32(2))
 		in.AlarmActions = []string{"arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:1:autoScalingGroupName/g:policyName/p"}
 	}))
@@ -286,7 +286,7 @@ func TestHighResolution(t *testing.T) {
 func TestLongAlarms(t *testing.T) {
 	w := newWorld(t)
 	w.now = noon.Add(10 * time.Minute)
-	call[shapes.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shapes.PutMetricAlarmInput) {
+	call[shape.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shape.PutMetricAlarmInput) {
 		in.Period, in.EvaluationPeriods, in.Statistic = new(int32(3600)), new(int32(48)), new("Maximum")
 		in.TreatMissingData, in.DatapointsToAlarm = new("notBreaching"), new(int32(1))
 	}))
@@ -304,7 +304,7 @@ func TestLongAlarms(t *testing.T) {
 // TestAnAlarmThatStaysWritesNothing and is evaluated once a minute.
 func TestAnAlarmThatStaysWritesNothing(t *testing.T) {
 	w := newWorld(t)
-	call[shapes.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(nil))
+	call[shape.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(nil))
 	for i := range 5 {
 		now := w.cloud.Wake()
 		if want := noon.Add(time.Duration(i+1) * time.Minute); !now.Equal(want) {
@@ -321,7 +321,7 @@ func TestLowSampleCount(t *testing.T) {
 	for option, want := range map[string]string{"evaluate": StateAlarm, "ignore": StateInsufficientData} {
 		w := newWorld(t)
 		w.now = noon.Add(time.Second)
-		call[shapes.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shapes.PutMetricAlarmInput) {
+		call[shape.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shape.PutMetricAlarmInput) {
 			in.Statistic, in.ExtendedStatistic, in.EvaluateLowSampleCountPercentile = nil, new("p90"), &option
 		}))
 		d := cpu(noon.Add(-time.Minute), 0)
@@ -337,17 +337,17 @@ func TestLowSampleCount(t *testing.T) {
 // TestMathAlarm: an alarm on an expression (CW-MM-08).
 func TestMathAlarm(t *testing.T) {
 	w := newWorld(t)
-	metric := func(id, name string) shapes.MetricDataQuery {
-		return shapes.MetricDataQuery{Id: &id, ReturnData: new(false), MetricStat: &shapes.MetricStat{Period: new(int32(60)), Stat: new("Sum"),
-			Metric: &shapes.Metric{Namespace: new("My"), MetricName: &name}}}
+	metric := func(id, name string) shape.MetricDataQuery {
+		return shape.MetricDataQuery{Id: &id, ReturnData: new(false), MetricStat: &shape.MetricStat{Period: new(int32(60)), Stat: new("Sum"),
+			Metric: &shape.Metric{Namespace: new("My"), MetricName: &name}}}
 	}
-	in := cpuAlarm(func(in *shapes.PutMetricAlarmInput) {
+	in := cpuAlarm(func(in *shape.PutMetricAlarmInput) {
 		in.Namespace, in.MetricName, in.Dimensions, in.Statistic, in.Period = nil, nil, nil, nil, nil
-		in.Metrics = []shapes.MetricDataQuery{{Id: new("e1"), Expression: new("100 * errors / requests")}, metric("errors", "Errors"),
+		in.Metrics = []shape.MetricDataQuery{{Id: new("e1"), Expression: new("100 * errors / requests")}, metric("errors", "Errors"),
 			metric("requests", "Requests")}
 	})
 	w.now = noon.Add(time.Second)
-	call[shapes.PutMetricAlarmOutput](w, "PutMetricAlarm", in)
+	call[shape.PutMetricAlarmOutput](w, "PutMetricAlarm", in)
 	at := noon.Add(-time.Minute)
 	w.put(Datum{Namespace: "My", Metric: "Errors", At: at, Stat: Single(6)}, Datum{Namespace: "My", Metric: "Requests", At: at, Stat: Single(10)})
 	w.until(noon.Add(time.Minute))
@@ -364,7 +364,7 @@ func TestMathAlarm(t *testing.T) {
 func TestMessage(t *testing.T) {
 	w := newWorld(t)
 	w.now = noon.Add(time.Second)
-	call[shapes.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shapes.PutMetricAlarmInput) {
+	call[shape.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(func(in *shape.PutMetricAlarmInput) {
 		in.AlarmActions = []string{"arn:aws:sns:us-east-1:123456789012:t"}
 	}))
 	w.put(cpu(noon.Add(-time.Minute), 99.5))

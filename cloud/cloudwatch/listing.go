@@ -6,12 +6,12 @@ import (
 	"strings"
 
 	"github.com/billow-cloud/billow/api"
-	shapes "github.com/billow-cloud/billow/api/cloudwatch"
+	shape "github.com/billow-cloud/billow/api/cloudwatch"
 	"github.com/billow-cloud/billow/cloud"
 )
 
 // shape gives an alarm to the wire: members that were not given are left out.
-func (a *Alarm) shape() shapes.MetricAlarm {
+func (a *Alarm) shape() shape.MetricAlarm {
 	text := func(s string) *string {
 		if s == "" {
 			return nil
@@ -24,7 +24,7 @@ func (a *Alarm) shape() shapes.MetricAlarm {
 		}
 		return &n
 	}
-	out := shapes.MetricAlarm{
+	out := shape.MetricAlarm{
 		AlarmName: &a.AlarmName, AlarmArn: &a.AlarmArn, AlarmDescription: text(a.AlarmDescription),
 		AlarmConfigurationUpdatedTimestamp: &a.AlarmConfigurationUpdatedTimestamp, ActionsEnabled: &a.ActionsEnabled,
 		OKActions: a.OKActions, AlarmActions: a.AlarmActions, InsufficientDataActions: a.InsufficientDataActions,
@@ -43,7 +43,7 @@ func (a *Alarm) shape() shapes.MetricAlarm {
 }
 
 // DescribeAlarms lists alarms by name, prefix, state or action, in order of name.
-func (s *Service) DescribeAlarms(tx *cloud.Tx, in *shapes.DescribeAlarmsInput) (*shapes.DescribeAlarmsOutput, error) {
+func (s *Service) DescribeAlarms(tx *cloud.Tx, in *shape.DescribeAlarmsInput) (*shape.DescribeAlarmsOutput, error) {
 	if len(in.AlarmNames) > 0 && in.AlarmNamePrefix != nil {
 		return nil, invalid("AlarmNames and AlarmNamePrefix are mutually exclusive")
 	}
@@ -51,7 +51,7 @@ func (s *Service) DescribeAlarms(tx *cloud.Tx, in *shapes.DescribeAlarmsInput) (
 		return nil, &api.Error{Code: "NotImplemented", Status: 501,
 			Message: "Composite alarms are not implemented, and so neither ChildrenOfAlarmName nor ParentsOfAlarmName."}
 	}
-	out := &shapes.DescribeAlarmsOutput{CompositeAlarms: []shapes.CompositeAlarm{}, MetricAlarms: []shapes.MetricAlarm{}}
+	out := &shape.DescribeAlarmsOutput{CompositeAlarms: []shape.CompositeAlarm{}, MetricAlarms: []shape.MetricAlarm{}}
 	if len(in.AlarmTypes) > 0 && !slices.Contains(in.AlarmTypes, "MetricAlarm") {
 		return out, nil
 	}
@@ -107,11 +107,11 @@ func (a *Alarm) hasAction(prefix string) bool {
 }
 
 // DescribeAlarmsForMetric lists the alarms on one metric.
-func (s *Service) DescribeAlarmsForMetric(tx *cloud.Tx, in *shapes.DescribeAlarmsForMetricInput) (*shapes.DescribeAlarmsForMetricOutput, error) {
+func (s *Service) DescribeAlarmsForMetric(tx *cloud.Tx, in *shape.DescribeAlarmsForMetricInput) (*shape.DescribeAlarmsForMetricOutput, error) {
 	if in.Statistic != nil && in.ExtendedStatistic != nil {
 		return nil, api.Errorf("InvalidParameterCombination", "Statistic and ExtendedStatistic are mutually exclusive")
 	}
-	out := &shapes.DescribeAlarmsForMetricOutput{MetricAlarms: []shapes.MetricAlarm{}}
+	out := &shape.DescribeAlarmsForMetricOutput{MetricAlarms: []shape.MetricAlarm{}}
 	key := metricKey(api.Value(in.Namespace), api.Value(in.MetricName), dimensionsOf(in.Dimensions))
 	differs := func(want *string, is string) bool { return want != nil && *want != is }
 	for _, a := range s.watched.Each(tx, key) {
@@ -125,7 +125,7 @@ func (s *Service) DescribeAlarmsForMetric(tx *cloud.Tx, in *shapes.DescribeAlarm
 }
 
 // DescribeAlarmHistory lists what happened to alarms, newest first by default.
-func (s *Service) DescribeAlarmHistory(tx *cloud.Tx, in *shapes.DescribeAlarmHistoryInput) (*shapes.DescribeAlarmHistoryOutput, error) {
+func (s *Service) DescribeAlarmHistory(tx *cloud.Tx, in *shape.DescribeAlarmHistoryInput) (*shape.DescribeAlarmHistoryOutput, error) {
 	if in.StartDate != nil && in.EndDate != nil && in.EndDate.Before(*in.StartDate) {
 		return nil, invalid("StartDate must be less than or equal to EndDate")
 	}
@@ -144,7 +144,7 @@ func (s *Service) DescribeAlarmHistory(tx *cloud.Tx, in *shapes.DescribeAlarmHis
 			found = append(found, h)
 		}
 	}
-	if in.ScanBy == nil || *in.ScanBy == shapes.ScanByTimestampDescending {
+	if in.ScanBy == nil || *in.ScanBy == shape.ScanByTimestampDescending {
 		slices.Reverse(found)
 	}
 	skip, limit := 0, 100
@@ -157,14 +157,14 @@ func (s *Service) DescribeAlarmHistory(tx *cloud.Tx, in *shapes.DescribeAlarmHis
 	if in.MaxRecords != nil {
 		limit = int(*in.MaxRecords)
 	}
-	out := &shapes.DescribeAlarmHistoryOutput{AlarmHistoryItems: []shapes.AlarmHistoryItem{}}
+	out := &shape.DescribeAlarmHistoryOutput{AlarmHistoryItems: []shape.AlarmHistoryItem{}}
 	if skip+limit < len(found) {
 		out.NextToken = new(strconv.Itoa(skip + limit))
 	}
 	found = found[skip:min(skip+limit, len(found))]
 	for i := range found {
 		h := &found[i]
-		out.AlarmHistoryItems = append(out.AlarmHistoryItems, shapes.AlarmHistoryItem{AlarmName: &h.AlarmName, AlarmType: &h.AlarmType,
+		out.AlarmHistoryItems = append(out.AlarmHistoryItems, shape.AlarmHistoryItem{AlarmName: &h.AlarmName, AlarmType: &h.AlarmType,
 			Timestamp: &h.Timestamp, HistoryItemType: &h.HistoryItemType, HistorySummary: &h.HistorySummary, HistoryData: &h.HistoryData})
 	}
 	return out, nil

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/billow-cloud/billow/api"
-	shapes "github.com/billow-cloud/billow/api/cloudwatch"
+	shape "github.com/billow-cloud/billow/api/cloudwatch"
 	"github.com/billow-cloud/billow/cloud"
 )
 
@@ -32,7 +32,7 @@ func (s *Service) Operations() []cloud.Operation {
 }
 
 // PutMetricAlarm makes or changes an alarm. Tags count only when it is made.
-func (s *Service) PutMetricAlarm(tx *cloud.Tx, in *shapes.PutMetricAlarmInput) (*shapes.PutMetricAlarmOutput, error) {
+func (s *Service) PutMetricAlarm(tx *cloud.Tx, in *shape.PutMetricAlarmInput) (*shape.PutMetricAlarmOutput, error) {
 	if in.ThresholdMetricId != nil || in.EvaluationCriteria != nil || in.EvaluationInterval != nil {
 		return nil, &api.Error{Code: "NotImplemented", Status: 501,
 			Message: "ThresholdMetricId, EvaluationCriteria and EvaluationInterval of PutMetricAlarm are not implemented."}
@@ -72,7 +72,7 @@ func (s *Service) PutMetricAlarm(tx *cloud.Tx, in *shapes.PutMetricAlarmInput) (
 			return nil, err
 		}
 	}
-	return &shapes.PutMetricAlarmOutput{}, nil
+	return &shape.PutMetricAlarmOutput{}, nil
 }
 
 func notFound(name string) error {
@@ -80,7 +80,7 @@ func notFound(name string) error {
 }
 
 // DeleteAlarms removes alarms; if one does not exist, none is removed.
-func (s *Service) DeleteAlarms(tx *cloud.Tx, in *shapes.DeleteAlarmsInput) (*shapes.DeleteAlarmsOutput, error) {
+func (s *Service) DeleteAlarms(tx *cloud.Tx, in *shape.DeleteAlarmsInput) (*shape.DeleteAlarmsOutput, error) {
 	for _, name := range in.AlarmNames {
 		if !s.alarms.Has(tx, name) {
 			return nil, &api.Error{Code: "ResourceNotFound", Message: "Alarm(s) " + name + " not found.", Status: 404}
@@ -89,11 +89,11 @@ func (s *Service) DeleteAlarms(tx *cloud.Tx, in *shapes.DeleteAlarmsInput) (*sha
 	for _, name := range in.AlarmNames {
 		s.DeleteAlarm(tx, name)
 	}
-	return &shapes.DeleteAlarmsOutput{}, nil
+	return &shape.DeleteAlarmsOutput{}, nil
 }
 
 // SetAlarmState puts an alarm into a state until its next evaluation, and runs the state's actions (CW-AL-12).
-func (s *Service) SetAlarmState(tx *cloud.Tx, in *shapes.SetAlarmStateInput) (*shapes.SetAlarmStateOutput, error) {
+func (s *Service) SetAlarmState(tx *cloud.Tx, in *shape.SetAlarmStateInput) (*shape.SetAlarmStateOutput, error) {
 	a, ok := s.alarms.Get(tx, api.Value(in.AlarmName))
 	if !ok {
 		return nil, notFound(api.Value(in.AlarmName))
@@ -103,19 +103,19 @@ func (s *Service) SetAlarmState(tx *cloud.Tx, in *shapes.SetAlarmStateInput) (*s
 		return nil, api.Errorf("InvalidFormat", "StateReasonData was not valid JSON")
 	}
 	s.transition(tx, a, api.Value(in.StateValue), api.Value(in.StateReason), data, 0, false)
-	return &shapes.SetAlarmStateOutput{}, nil
+	return &shape.SetAlarmStateOutput{}, nil
 }
 
 // EnableAlarmActions lets alarms act; names that do not exist are passed over.
-func (s *Service) EnableAlarmActions(tx *cloud.Tx, in *shapes.EnableAlarmActionsInput) (*shapes.EnableAlarmActionsOutput, error) {
+func (s *Service) EnableAlarmActions(tx *cloud.Tx, in *shape.EnableAlarmActionsInput) (*shape.EnableAlarmActionsOutput, error) {
 	s.enable(tx, in.AlarmNames, true)
-	return &shapes.EnableAlarmActionsOutput{}, nil
+	return &shape.EnableAlarmActionsOutput{}, nil
 }
 
 // DisableAlarmActions keeps alarms from acting; their states go on changing.
-func (s *Service) DisableAlarmActions(tx *cloud.Tx, in *shapes.DisableAlarmActionsInput) (*shapes.DisableAlarmActionsOutput, error) {
+func (s *Service) DisableAlarmActions(tx *cloud.Tx, in *shape.DisableAlarmActionsInput) (*shape.DisableAlarmActionsOutput, error) {
 	s.enable(tx, in.AlarmNames, false)
-	return &shapes.DisableAlarmActionsOutput{}, nil
+	return &shape.DisableAlarmActionsOutput{}, nil
 }
 
 func (s *Service) enable(tx *cloud.Tx, names []string, yes bool) {
@@ -144,7 +144,7 @@ func (s *Service) named(tx *cloud.Tx, arn string) (Alarm, error) {
 	return a, nil
 }
 
-func (s *Service) tag(tx *cloud.Tx, name string, tags []shapes.Tag) error {
+func (s *Service) tag(tx *cloud.Tx, name string, tags []shape.Tag) error {
 	a, _ := s.alarms.Get(tx, name)
 	out := slices.Clone(a.Tags)
 	for _, t := range tags {
@@ -162,7 +162,7 @@ func (s *Service) tag(tx *cloud.Tx, name string, tags []shapes.Tag) error {
 }
 
 // TagResource puts tags on an alarm.
-func (s *Service) TagResource(tx *cloud.Tx, in *shapes.TagResourceInput) (*shapes.TagResourceOutput, error) {
+func (s *Service) TagResource(tx *cloud.Tx, in *shape.TagResourceInput) (*shape.TagResourceOutput, error) {
 	a, err := s.named(tx, api.Value(in.ResourceARN))
 	if err == nil {
 		err = s.tag(tx, a.AlarmName, in.Tags)
@@ -170,29 +170,29 @@ func (s *Service) TagResource(tx *cloud.Tx, in *shapes.TagResourceInput) (*shape
 	if err != nil {
 		return nil, err
 	}
-	return &shapes.TagResourceOutput{}, nil
+	return &shape.TagResourceOutput{}, nil
 }
 
 // UntagResource takes tags off an alarm.
-func (s *Service) UntagResource(tx *cloud.Tx, in *shapes.UntagResourceInput) (*shapes.UntagResourceOutput, error) {
+func (s *Service) UntagResource(tx *cloud.Tx, in *shape.UntagResourceInput) (*shape.UntagResourceOutput, error) {
 	a, err := s.named(tx, api.Value(in.ResourceARN))
 	if err != nil {
 		return nil, err
 	}
 	a.Tags = slices.DeleteFunc(slices.Clone(a.Tags), func(t Tag) bool { return slices.Contains(in.TagKeys, t.Key) })
 	s.alarms.Put(tx, a.AlarmName, a)
-	return &shapes.UntagResourceOutput{}, nil
+	return &shape.UntagResourceOutput{}, nil
 }
 
 // ListTagsForResource lists an alarm's tags.
-func (s *Service) ListTagsForResource(tx *cloud.Tx, in *shapes.ListTagsForResourceInput) (*shapes.ListTagsForResourceOutput, error) {
+func (s *Service) ListTagsForResource(tx *cloud.Tx, in *shape.ListTagsForResourceInput) (*shape.ListTagsForResourceOutput, error) {
 	a, err := s.named(tx, api.Value(in.ResourceARN))
 	if err != nil {
 		return nil, err
 	}
-	out := &shapes.ListTagsForResourceOutput{Tags: []shapes.Tag{}}
+	out := &shape.ListTagsForResourceOutput{Tags: []shape.Tag{}}
 	for i := range a.Tags {
-		out.Tags = append(out.Tags, shapes.Tag{Key: &a.Tags[i].Key, Value: &a.Tags[i].Value})
+		out.Tags = append(out.Tags, shape.Tag{Key: &a.Tags[i].Key, Value: &a.Tags[i].Value})
 	}
 	return out, nil
 }

@@ -6,13 +6,13 @@ import (
 	"time"
 
 	"github.com/billow-cloud/billow/api"
-	shapes "github.com/billow-cloud/billow/api/cloudwatch"
+	shape "github.com/billow-cloud/billow/api/cloudwatch"
 	"github.com/billow-cloud/billow/cloud/cloudwatch/metricmath"
 )
 
 // all computes what is returned of a plan's queries, in their order.
-func (c *computation) all(descending bool) ([]shapes.MetricDataResult, error) {
-	var out []shapes.MetricDataResult
+func (c *computation) all(descending bool) ([]shape.MetricDataResult, error) {
+	var out []shape.MetricDataResult
 	for i := range c.queries {
 		q := &c.queries[i]
 		if !q.ReturnData {
@@ -26,7 +26,7 @@ func (c *computation) all(descending bool) ([]shapes.MetricDataResult, error) {
 			return nil, invalid("Error in expression '%s': the result is %v and not a time series", q.ID, v.Kind)
 		}
 		for _, s := range v.Series {
-			r := shapes.MetricDataResult{Id: &q.ID, Label: new(s.Label), StatusCode: new("Complete"),
+			r := shape.MetricDataResult{Id: &q.ID, Label: new(s.Label), StatusCode: new("Complete"),
 				Timestamps: make([]time.Time, len(s.Times)), Values: slices.Clone(s.Values)}
 			if q.Expression != "" && v.Kind == metricmath.One && q.Label == "" || s.Label == "" {
 				r.Label = &q.ID
@@ -48,7 +48,7 @@ func (c *computation) all(descending bool) ([]shapes.MetricDataResult, error) {
 }
 
 // page cuts results so that not more than limit points are given. The token is how many were given before.
-func page(all []shapes.MetricDataResult, token string, limit int) (*shapes.GetMetricDataOutput, error) {
+func page(all []shape.MetricDataResult, token string, limit int) (*shape.GetMetricDataOutput, error) {
 	skip := 0
 	if token != "" {
 		var err error
@@ -56,7 +56,7 @@ func page(all []shapes.MetricDataResult, token string, limit int) (*shapes.GetMe
 			return nil, api.Errorf("InvalidNextToken", "The specified nextToken is invalid.")
 		}
 	}
-	out := &shapes.GetMetricDataOutput{MetricDataResults: []shapes.MetricDataResult{}, Messages: []shapes.MessageData{}}
+	out := &shape.GetMetricDataOutput{MetricDataResults: []shape.MetricDataResult{}, Messages: []shape.MessageData{}}
 	total := 0
 	for _, r := range all {
 		total += len(r.Values)

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	shapes "github.com/billow-cloud/billow/api/cloudwatch"
+	shape "github.com/billow-cloud/billow/api/cloudwatch"
 	"github.com/billow-cloud/billow/cloud"
 )
 
@@ -109,16 +109,16 @@ func TestStatistics(t *testing.T) {
 // TestPercentilesNeedRawValues (CW-ST-08).
 func TestPercentilesNeedRawValues(t *testing.T) {
 	w := newWorld(t)
-	sets := map[string]shapes.MetricDatum{
-		"set":      {StatisticValues: &shapes.StatisticSet{SampleCount: new(4.0), Sum: new(10.0), Minimum: new(1.0), Maximum: new(4.0)}},
-		"equal":    {StatisticValues: &shapes.StatisticSet{SampleCount: new(4.0), Sum: new(8.0), Minimum: new(2.0), Maximum: new(2.0)}},
+	sets := map[string]shape.MetricDatum{
+		"set":      {StatisticValues: &shape.StatisticSet{SampleCount: new(4.0), Sum: new(10.0), Minimum: new(1.0), Maximum: new(4.0)}},
+		"equal":    {StatisticValues: &shape.StatisticSet{SampleCount: new(4.0), Sum: new(8.0), Minimum: new(2.0), Maximum: new(2.0)}},
 		"values":   {Values: []float64{3, 1, 2}, Counts: []float64{1, 2, 5}},
 		"negative": {Values: []float64{-1, 1}},
 		"value":    {Value: new(7.0)},
 	}
 	for name, d := range sets {
 		d.MetricName = &name
-		call[shapes.PutMetricDataOutput](w, "PutMetricData", &shapes.PutMetricDataInput{Namespace: new("My"), MetricData: []shapes.MetricDatum{d}})
+		call[shape.PutMetricDataOutput](w, "PutMetricData", &shape.PutMetricDataInput{Namespace: new("My"), MetricData: []shape.MetricDatum{d}})
 	}
 	for name, want := range map[string]string{"set": "none", "equal": "2", "values": "2", "negative": "none", "value": "7"} {
 		got := "none"
@@ -131,14 +131,14 @@ func TestPercentilesNeedRawValues(t *testing.T) {
 	}
 }
 
-func (w *world) statistics(namespace, name string, period int32, extended ...string) *shapes.GetMetricStatisticsOutput {
+func (w *world) statistics(namespace, name string, period int32, extended ...string) *shape.GetMetricStatisticsOutput {
 	w.t.Helper()
-	in := &shapes.GetMetricStatisticsInput{Namespace: &namespace, MetricName: &name, Period: &period, ExtendedStatistics: extended,
+	in := &shape.GetMetricStatisticsInput{Namespace: &namespace, MetricName: &name, Period: &period, ExtendedStatistics: extended,
 		StartTime: new(w.now.Add(-time.Hour)), EndTime: new(w.now.Add(time.Hour))}
 	if len(extended) == 0 {
 		in.Statistics = []string{"SampleCount", "Sum", "Average", "Minimum", "Maximum"}
 	}
-	return call[shapes.GetMetricStatisticsOutput](w, "GetMetricStatistics", in)
+	return call[shape.GetMetricStatisticsOutput](w, "GetMetricStatistics", in)
 }
 
 // TestManyValuesShareBuckets: a distribution stays small, and percentiles are right to about the width of a bucket.
@@ -147,13 +147,13 @@ func TestManyValuesShareBuckets(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	var all []float64
 	for range 40 {
-		d := shapes.MetricDatum{MetricName: new("latency")}
+		d := shape.MetricDatum{MetricName: new("latency")}
 		for range 100 {
 			v := math.Exp(r.NormFloat64())
 			all = append(all, v)
 			d.Values = append(d.Values, v)
 		}
-		call[shapes.PutMetricDataOutput](w, "PutMetricData", &shapes.PutMetricDataInput{Namespace: new("My"), MetricData: []shapes.MetricDatum{d}})
+		call[shape.PutMetricDataOutput](w, "PutMetricData", &shape.PutMetricDataInput{Namespace: new("My"), MetricData: []shape.MetricDatum{d}})
 	}
 	w.cw.values.Dump(func(key string, row any) bool {
 		if v := row.(*Values); len(v.V) > maxValues || v.total() != 4000 {
@@ -193,7 +193,7 @@ func TestRetention(t *testing.T) {
 		t.Errorf("%d points of a second", n)
 	}
 	// The sum over all time is that of all samples, whatever tiers they are in.
-	out := call[shapes.GetMetricStatisticsOutput](w, "GetMetricStatistics", &shapes.GetMetricStatisticsInput{Namespace: new("My"),
+	out := call[shape.GetMetricStatisticsOutput](w, "GetMetricStatistics", &shape.GetMetricStatisticsInput{Namespace: new("My"),
 		MetricName: new("m"), Period: new(int32(21 * 86400)), Statistics: []string{"Sum", "SampleCount"}, StartTime: new(noon.Add(-time.Hour)),
 		EndTime: new(noon.Add(20 * 24 * time.Hour))})
 	if len(out.Datapoints) != 1 || *out.Datapoints[0].SampleCount != minutes || *out.Datapoints[0].Sum != 4.5*minutes {

@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"github.com/billow-cloud/billow/api"
-	shapes "github.com/billow-cloud/billow/api/cloudwatch"
+	shape "github.com/billow-cloud/billow/api/cloudwatch"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/cloudwatch/metricmath"
 )
@@ -216,7 +216,7 @@ func (s *Service) evaluatedMath(tx *cloud.Tx, a *Alarm, points []datapoint, from
 }
 
 // queriesOf takes queries from the wire.
-func queriesOf(in []shapes.MetricDataQuery) ([]Query, error) {
+func queriesOf(in []shape.MetricDataQuery) ([]Query, error) {
 	out := make([]Query, len(in))
 	for i, q := range in {
 		r := Query{ID: api.Value(q.Id), Expression: api.Value(q.Expression), Label: api.Value(q.Label),
@@ -237,7 +237,7 @@ func queriesOf(in []shapes.MetricDataQuery) ([]Query, error) {
 	return out, nil
 }
 
-func dimensionsOf(in []shapes.Dimension) []Dimension {
+func dimensionsOf(in []shape.Dimension) []Dimension {
 	if len(in) == 0 {
 		return nil
 	}
@@ -249,8 +249,8 @@ func dimensionsOf(in []shapes.Dimension) []Dimension {
 }
 
 // shape gives a query back to the wire.
-func (q *Query) shape() shapes.MetricDataQuery {
-	out := shapes.MetricDataQuery{Id: &q.ID, ReturnData: &q.ReturnData}
+func (q *Query) shape() shape.MetricDataQuery {
+	out := shape.MetricDataQuery{Id: &q.ID, ReturnData: &q.ReturnData}
 	if q.Label != "" {
 		out.Label = &q.Label
 	}
@@ -261,7 +261,7 @@ func (q *Query) shape() shapes.MetricDataQuery {
 		}
 		return out
 	}
-	out.MetricStat = &shapes.MetricStat{Period: &q.Period, Stat: &q.Stat, Metric: &shapes.Metric{Namespace: &q.Namespace,
+	out.MetricStat = &shape.MetricStat{Period: &q.Period, Stat: &q.Stat, Metric: &shape.Metric{Namespace: &q.Namespace,
 		MetricName: &q.MetricName, Dimensions: dimensionShapes(q.Dimensions)}}
 	if q.Unit != "" {
 		out.MetricStat.Unit = &q.Unit
@@ -269,10 +269,10 @@ func (q *Query) shape() shapes.MetricDataQuery {
 	return out
 }
 
-func dimensionShapes(in []Dimension) []shapes.Dimension {
-	out := make([]shapes.Dimension, len(in))
+func dimensionShapes(in []Dimension) []shape.Dimension {
+	out := make([]shape.Dimension, len(in))
 	for i := range in {
-		out[i] = shapes.Dimension{Name: &in[i].Name, Value: &in[i].Value}
+		out[i] = shape.Dimension{Name: &in[i].Name, Value: &in[i].Value}
 	}
 	return out
 }

@@ -14,7 +14,6 @@ import (
 	"iter"
 	"strings"
 
-	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
 	"github.com/billow-cloud/billow/cloud/ec2"
@@ -158,16 +157,4 @@ func nameOf(tx *cloud.Tx, arn string) string {
 	}
 	tx.Scope = elbv2.ScopeOf(arn)
 	return arn[at+len(":loadbalancer/"):]
-}
-
-func fail(code, format string, args ...any) error { return api.Errorf(code, format, args...) }
-
-func val[T any](p *T) T { return api.Value(p) }
-
-// or is what p points to, or another value.
-func or[T any](p *T, otherwise T) T {
-	if p == nil {
-		return otherwise
-	}
-	return *p
 }

@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	root "github.com/billow-cloud/billow/api"
+	"github.com/billow-cloud/billow/api"
 	cwapi "github.com/billow-cloud/billow/api/cloudwatch"
 	ec2api "github.com/billow-cloud/billow/api/ec2"
-	api "github.com/billow-cloud/billow/api/elb"
+	shape "github.com/billow-cloud/billow/api/elb"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
 	"github.com/billow-cloud/billow/cloud/ec2"
@@ -103,7 +103,7 @@ func (w *world) try(service, operation string, in any) (any, string) {
 	reply, err := w.step(cloud.Call{
 		Scope: cloud.Scope{Account: "123456789012", Region: "us-east-1"}, RequestID: "r", Service: service, Operation: operation, In: in,
 	})
-	var e *root.Error
+	var e *api.Error
 	switch {
 	case err == nil:
 		return reply, ""
@@ -126,9 +126,9 @@ func do[Out any](w *world, operation string, in any) *Out {
 
 func (w *world) create(name string) string {
 	w.t.Helper()
-	return *do[api.CreateLoadBalancerOutput](w, "CreateLoadBalancer", &api.CreateLoadBalancerInput{
+	return *do[shape.CreateLoadBalancerOutput](w, "CreateLoadBalancer", &shape.CreateLoadBalancerInput{
 		LoadBalancerName: &name, AvailabilityZones: []string{"us-east-1a", "us-east-1b"},
-		Listeners: []api.Listener{{Protocol: new("http"), LoadBalancerPort: new(int32(80)), InstancePort: new(int32(8080))}},
+		Listeners: []shape.Listener{{Protocol: new("http"), LoadBalancerPort: new(int32(80)), InstancePort: new(int32(8080))}},
 	}).DNSName
 }
 
@@ -157,27 +157,27 @@ func (w *world) launch(zone string) string {
 
 func (w *world) register(ids ...string) {
 	w.t.Helper()
-	do[api.RegisterInstancesWithLoadBalancerOutput](w, "RegisterInstancesWithLoadBalancer",
-		&api.RegisterInstancesWithLoadBalancerInput{LoadBalancerName: new("classic"), Instances: instances(ids...)})
+	do[shape.RegisterInstancesWithLoadBalancerOutput](w, "RegisterInstancesWithLoadBalancer",
+		&shape.RegisterInstancesWithLoadBalancerInput{LoadBalancerName: new("classic"), Instances: instances(ids...)})
 }
 
 func (w *world) deregister(ids ...string) {
 	w.t.Helper()
-	do[api.DeregisterInstancesFromLoadBalancerOutput](w, "DeregisterInstancesFromLoadBalancer",
-		&api.DeregisterInstancesFromLoadBalancerInput{LoadBalancerName: new("classic"), Instances: instances(ids...)})
+	do[shape.DeregisterInstancesFromLoadBalancerOutput](w, "DeregisterInstancesFromLoadBalancer",
+		&shape.DeregisterInstancesFromLoadBalancerInput{LoadBalancerName: new("classic"), Instances: instances(ids...)})
 }
 
-func instances(ids ...string) (list []api.Instance) {
+func instances(ids ...string) (list []shape.Instance) {
 	for _, id := range ids {
-		list = append(list, api.Instance{InstanceId: new(id)})
+		list = append(list, shape.Instance{InstanceId: new(id)})
 	}
 	return list
 }
 
 func (w *world) health(id string) string {
 	w.t.Helper()
-	s := do[api.DescribeInstanceHealthOutput](w, "DescribeInstanceHealth",
-		&api.DescribeInstanceHealthInput{LoadBalancerName: new("classic"), Instances: instances(id)}).InstanceStates[0]
+	s := do[shape.DescribeInstanceHealthOutput](w, "DescribeInstanceHealth",
+		&shape.DescribeInstanceHealthInput{LoadBalancerName: new("classic"), Instances: instances(id)}).InstanceStates[0]
 	return *s.State + " " + *s.ReasonCode + ": " + *s.Description
 }
 
@@ -221,13 +221,13 @@ func TestTheLifeOfAnInstance(t *testing.T) {
 	is(id, "InService N/A: N/A")
 	w.try("ec2", "StopInstances", &ec2api.StopInstancesInput{InstanceIds: []string{id}})
 	is(id, "OutOfService Instance: Instance is in stopped state.")
-	do[api.EnableAvailabilityZonesForLoadBalancerOutput](w, "EnableAvailabilityZonesForLoadBalancer",
-		&api.EnableAvailabilityZonesForLoadBalancerInput{LoadBalancerName: new("classic"), AvailabilityZones: []string{"us-east-1c"}})
+	do[shape.EnableAvailabilityZonesForLoadBalancerOutput](w, "EnableAvailabilityZonesForLoadBalancer",
+		&shape.EnableAvailabilityZonesForLoadBalancerInput{LoadBalancerName: new("classic"), AvailabilityZones: []string{"us-east-1c"}})
 	is(far, "OutOfService ELB: Instance registration is still in progress.")
 	w.try("ec2", "TerminateInstances", &ec2api.TerminateInstancesInput{InstanceIds: []string{far}})
 	is(far, "OutOfService Instance: Instance is in terminated state.")
 	w.pass(elbv2.ForgetAfter + time.Second)
-	list := do[api.DescribeLoadBalancersOutput](w, "DescribeLoadBalancers", &api.DescribeLoadBalancersInput{}).LoadBalancerDescriptions[0]
+	list := do[shape.DescribeLoadBalancersOutput](w, "DescribeLoadBalancers", &shape.DescribeLoadBalancersInput{}).LoadBalancerDescriptions[0]
 	if len(list.Instances) != 1 || *list.Instances[0].InstanceId != id || len(list.AvailabilityZones) != 3 || len(list.Subnets) != 3 {
 		t.Errorf("%+v", list)
 	}
@@ -242,11 +242,11 @@ func TestRoute(t *testing.T) {
 	w.create("classic")
 	id := w.launch("us-east-1a")
 	w.register(id)
-	do[api.CreateLoadBalancerListenersOutput](w, "CreateLoadBalancerListeners", &api.CreateLoadBalancerListenersInput{
+	do[shape.CreateLoadBalancerListenersOutput](w, "CreateLoadBalancerListeners", &shape.CreateLoadBalancerListenersInput{
 		LoadBalancerName: new("classic"),
-		Listeners:        []api.Listener{{Protocol: new("TCP"), LoadBalancerPort: new(int32(5432)), InstancePort: new(int32(5433))}},
+		Listeners:        []shape.Listener{{Protocol: new("TCP"), LoadBalancerPort: new(int32(5432)), InstancePort: new(int32(5433))}},
 	})
-	do[api.ConfigureHealthCheckOutput](w, "ConfigureHealthCheck", &api.ConfigureHealthCheckInput{LoadBalancerName: new("classic"), HealthCheck: &api.HealthCheck{
+	do[shape.ConfigureHealthCheckOutput](w, "ConfigureHealthCheck", &shape.ConfigureHealthCheckInput{LoadBalancerName: new("classic"), HealthCheck: &shape.HealthCheck{
 		Target: new("HTTP:8080/ping"), Interval: new(int32(10)), Timeout: new(int32(3)), UnhealthyThreshold: new(int32(3)), HealthyThreshold: new(int32(2)),
 	}})
 	r := w.routes[classicARN]
@@ -267,8 +267,8 @@ func TestRoute(t *testing.T) {
 	if s := w.routes[classicARN].TargetGroups[0].Targets[0]; s.State != elbv2.StateHealthy || s.Streak {
 		t.Errorf("%+v", s)
 	}
-	do[api.DeleteLoadBalancerOutput](w, "DeleteLoadBalancer", &api.DeleteLoadBalancerInput{LoadBalancerName: new("classic")})
-	do[api.DeleteLoadBalancerOutput](w, "DeleteLoadBalancer", &api.DeleteLoadBalancerInput{LoadBalancerName: new("classic")})
+	do[shape.DeleteLoadBalancerOutput](w, "DeleteLoadBalancer", &shape.DeleteLoadBalancerInput{LoadBalancerName: new("classic")})
+	do[shape.DeleteLoadBalancerOutput](w, "DeleteLoadBalancer", &shape.DeleteLoadBalancerInput{LoadBalancerName: new("classic")})
 	if r, told := w.routes[classicARN]; !told || r != nil {
 		t.Error("the data plane was not told that it is gone")
 	}
@@ -288,8 +288,8 @@ func TestDraining(t *testing.T) {
 	w.check(b, 10, true)
 	w.spy.heard = nil
 	w.deregister(a) // off by default: gone at once
-	do[api.ModifyLoadBalancerAttributesOutput](w, "ModifyLoadBalancerAttributes", &api.ModifyLoadBalancerAttributesInput{
-		LoadBalancerName: new("classic"), LoadBalancerAttributes: &api.LoadBalancerAttributes{ConnectionDraining: &api.ConnectionDraining{Enabled: new(true)}},
+	do[shape.ModifyLoadBalancerAttributesOutput](w, "ModifyLoadBalancerAttributes", &shape.ModifyLoadBalancerAttributesInput{
+		LoadBalancerName: new("classic"), LoadBalancerAttributes: &shape.LoadBalancerAttributes{ConnectionDraining: &shape.ConnectionDraining{Enabled: new(true)}},
 	})
 	w.deregister(b)
 	if got := w.health(b); got != "InService N/A: Instance deregistration currently in progress." {
@@ -312,12 +312,12 @@ func TestDraining(t *testing.T) {
 func TestErrors(t *testing.T) {
 	w := newWorld(t)
 	w.create("classic")
-	listener := func(protocol string, port, instancePort int32) []api.Listener {
-		return []api.Listener{{Protocol: &protocol, LoadBalancerPort: &port, InstancePort: &instancePort}}
+	listener := func(protocol string, port, instancePort int32) []shape.Listener {
+		return []shape.Listener{{Protocol: &protocol, LoadBalancerPort: &port, InstancePort: &instancePort}}
 	}
 	zones := []string{"us-east-1a", "us-east-1b"}
-	check := func(target string, timeout int32) *api.ConfigureHealthCheckInput {
-		return &api.ConfigureHealthCheckInput{LoadBalancerName: new("classic"), HealthCheck: &api.HealthCheck{
+	check := func(target string, timeout int32) *shape.ConfigureHealthCheckInput {
+		return &shape.ConfigureHealthCheckInput{LoadBalancerName: new("classic"), HealthCheck: &shape.HealthCheck{
 			Target: &target, Interval: new(int32(10)), Timeout: &timeout, UnhealthyThreshold: new(int32(2)), HealthyThreshold: new(int32(2)),
 		}}
 	}
@@ -326,28 +326,28 @@ func TestErrors(t *testing.T) {
 		in        any
 		code      string
 	}{
-		{"CreateLoadBalancer", &api.CreateLoadBalancerInput{LoadBalancerName: new("classic"), AvailabilityZones: zones, Listeners: listener("HTTP", 80, 8080)}, ""},
-		{"CreateLoadBalancer", &api.CreateLoadBalancerInput{LoadBalancerName: new("classic"), AvailabilityZones: zones, Listeners: listener("HTTP", 81, 8080)}, "DuplicateLoadBalancerName"},
-		{"CreateLoadBalancer", &api.CreateLoadBalancerInput{LoadBalancerName: new("x"), AvailabilityZones: zones}, "ValidationError"},
-		{"CreateLoadBalancer", &api.CreateLoadBalancerInput{LoadBalancerName: new("x"), AvailabilityZones: zones, Listeners: listener("HTTPS", 443, 80)}, "UnsupportedProtocol"},
-		{"CreateLoadBalancer", &api.CreateLoadBalancerInput{LoadBalancerName: new("x"), AvailabilityZones: []string{"us-east-1z"}, Listeners: listener("HTTP", 80, 80)}, "ValidationError"},
-		{"CreateLoadBalancer", &api.CreateLoadBalancerInput{LoadBalancerName: new("x"), Subnets: []string{"subnet-none"}, Listeners: listener("HTTP", 80, 80)}, "SubnetNotFound"},
-		{"CreateLoadBalancer", &api.CreateLoadBalancerInput{LoadBalancerName: new("x"), Listeners: listener("HTTP", 80, 80)}, "ValidationError"},
-		{"DescribeLoadBalancers", &api.DescribeLoadBalancersInput{LoadBalancerNames: []string{"none"}}, "LoadBalancerNotFound"},
-		{"CreateLoadBalancerListeners", &api.CreateLoadBalancerListenersInput{LoadBalancerName: new("classic"), Listeners: listener("TCP", 80, 8080)}, "DuplicateListener"},
+		{"CreateLoadBalancer", &shape.CreateLoadBalancerInput{LoadBalancerName: new("classic"), AvailabilityZones: zones, Listeners: listener("HTTP", 80, 8080)}, ""},
+		{"CreateLoadBalancer", &shape.CreateLoadBalancerInput{LoadBalancerName: new("classic"), AvailabilityZones: zones, Listeners: listener("HTTP", 81, 8080)}, "DuplicateLoadBalancerName"},
+		{"CreateLoadBalancer", &shape.CreateLoadBalancerInput{LoadBalancerName: new("x"), AvailabilityZones: zones}, "ValidationError"},
+		{"CreateLoadBalancer", &shape.CreateLoadBalancerInput{LoadBalancerName: new("x"), AvailabilityZones: zones, Listeners: listener("HTTPS", 443, 80)}, "UnsupportedProtocol"},
+		{"CreateLoadBalancer", &shape.CreateLoadBalancerInput{LoadBalancerName: new("x"), AvailabilityZones: []string{"us-east-1z"}, Listeners: listener("HTTP", 80, 80)}, "ValidationError"},
+		{"CreateLoadBalancer", &shape.CreateLoadBalancerInput{LoadBalancerName: new("x"), Subnets: []string{"subnet-none"}, Listeners: listener("HTTP", 80, 80)}, "SubnetNotFound"},
+		{"CreateLoadBalancer", &shape.CreateLoadBalancerInput{LoadBalancerName: new("x"), Listeners: listener("HTTP", 80, 80)}, "ValidationError"},
+		{"DescribeLoadBalancers", &shape.DescribeLoadBalancersInput{LoadBalancerNames: []string{"none"}}, "LoadBalancerNotFound"},
+		{"CreateLoadBalancerListeners", &shape.CreateLoadBalancerListenersInput{LoadBalancerName: new("classic"), Listeners: listener("TCP", 80, 8080)}, "DuplicateListener"},
 		{"ConfigureHealthCheck", check("HTTP:80", 5), "ValidationError"},
 		{"ConfigureHealthCheck", check("TCP:80", 10), "ValidationError"},
 		{"ConfigureHealthCheck", check("UDP:80", 5), "ValidationError"},
 		{"ConfigureHealthCheck", check("TCP:0", 5), "ValidationError"},
-		{"RegisterInstancesWithLoadBalancer", &api.RegisterInstancesWithLoadBalancerInput{LoadBalancerName: new("classic"), Instances: instances("i-0123456789abcdef0")}, "InvalidInstance"},
-		{"DisableAvailabilityZonesForLoadBalancer", &api.DisableAvailabilityZonesForLoadBalancerInput{LoadBalancerName: new("classic"), AvailabilityZones: zones}, "InvalidConfigurationRequest"},
-		{"ModifyLoadBalancerAttributes", &api.ModifyLoadBalancerAttributesInput{LoadBalancerName: new("classic"), LoadBalancerAttributes: &api.LoadBalancerAttributes{
-			ConnectionDraining: &api.ConnectionDraining{Enabled: new(true), Timeout: new(int32(3601))}}}, "ValidationError"},
+		{"RegisterInstancesWithLoadBalancer", &shape.RegisterInstancesWithLoadBalancerInput{LoadBalancerName: new("classic"), Instances: instances("i-0123456789abcdef0")}, "InvalidInstance"},
+		{"DisableAvailabilityZonesForLoadBalancer", &shape.DisableAvailabilityZonesForLoadBalancerInput{LoadBalancerName: new("classic"), AvailabilityZones: zones}, "InvalidConfigurationRequest"},
+		{"ModifyLoadBalancerAttributes", &shape.ModifyLoadBalancerAttributesInput{LoadBalancerName: new("classic"), LoadBalancerAttributes: &shape.LoadBalancerAttributes{
+			ConnectionDraining: &shape.ConnectionDraining{Enabled: new(true), Timeout: new(int32(3601))}}}, "ValidationError"},
 	} {
 		out := w.c.Step(w.now, cloud.Call{
 			Scope: cloud.Scope{Account: "123456789012", Region: "us-east-1"}, Service: Name, Operation: c.operation, In: c.in,
 		})
-		var e *root.Error
+		var e *api.Error
 		if errors.As(out.Err, &e); e == nil && c.code != "" || e != nil && e.Code != c.code || len(out.Changes) > 0 {
 			t.Errorf("%d %s: %v, want %q; %d changes", i, c.operation, out.Err, c.code, len(out.Changes))
 		}

@@ -3,7 +3,8 @@ package elb
 import (
 	"time"
 
-	api "github.com/billow-cloud/billow/api/elb"
+	"github.com/billow-cloud/billow/api"
+	shape "github.com/billow-cloud/billow/api/elb"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/elbv2"
@@ -57,7 +58,7 @@ func (r Registration) state() string {
 }
 
 // describe tells the state as DescribeInstanceHealth does (LB-CL-03).
-func (r Registration) describe() api.InstanceState {
+func (r Registration) describe() shape.InstanceState {
 	state, reason, text := "OutOfService", "Instance", ""
 	switch {
 	case !r.DrainUntil.IsZero():
@@ -75,7 +76,7 @@ func (r Registration) describe() api.InstanceState {
 	default:
 		text = "Instance has not passed the configured HealthyThreshold number of health checks consecutively."
 	}
-	return api.InstanceState{InstanceId: new(r.ID), State: new(state), ReasonCode: new(reason), Description: new(text)}
+	return shape.InstanceState{InstanceId: new(r.ID), State: new(state), ReasonCode: new(reason), Description: new(text)}
 }
 
 // placed fills in where an instance is and why it is not in service, if it is not.
@@ -207,10 +208,10 @@ func (s *Service) RegisterInstances(tx *cloud.Tx, name string, ids []string) err
 	for _, id := range ids {
 		i, found := s.ec2.Instance(tx, id)
 		if !found {
-			return fail("InvalidInstance", "Could not find EC2 instance %s.", id)
+			return api.Errorf("InvalidInstance", "Could not find EC2 instance %s.", id)
 		}
 		if i.VPCID != "" && i.VPCID != b.VPC {
-			return fail("InvalidInstance", "EC2 instance %s is not in the same VPC as ELB.", id)
+			return api.Errorf("InvalidInstance", "EC2 instance %s is not in the same VPC as ELB.", id)
 		}
 		key := registrationKey(name, id)
 		was, there := s.registrations.Get(tx, key)
@@ -218,7 +219,7 @@ func (s *Service) RegisterInstances(tx *cloud.Tx, name string, ids []string) err
 			continue
 		}
 		if n++; n > maxInstances {
-			return fail("TooManyInstances", "The load balancer '%s' can have at most %d instances.", name, maxInstances)
+			return api.Errorf("TooManyInstances", "The load balancer '%s' can have at most %d instances.", name, maxInstances)
 		}
 		s.write(tx, key, was, s.placed(tx, b, Registration{LoadBalancer: name, ID: id, Since: tx.Now()}))
 	}
@@ -274,34 +275,34 @@ func (s *Service) HasLoadBalancer(tx *cloud.Tx, name string) bool {
 const notRegistered = "Instance is not currently registered with the LoadBalancer."
 
 // RegisterInstancesWithLoadBalancer registers instances.
-func (s *Service) RegisterInstancesWithLoadBalancer(tx *cloud.Tx, in *api.RegisterInstancesWithLoadBalancerInput) (*api.RegisterInstancesWithLoadBalancerOutput, error) {
-	if err := s.RegisterInstances(tx, val(in.LoadBalancerName), idsOf(in.Instances)); err != nil {
+func (s *Service) RegisterInstancesWithLoadBalancer(tx *cloud.Tx, in *shape.RegisterInstancesWithLoadBalancerInput) (*shape.RegisterInstancesWithLoadBalancerOutput, error) {
+	if err := s.RegisterInstances(tx, api.Value(in.LoadBalancerName), idsOf(in.Instances)); err != nil {
 		return nil, err
 	}
-	return &api.RegisterInstancesWithLoadBalancerOutput{Instances: s.listed(tx, *in.LoadBalancerName)}, nil
+	return &shape.RegisterInstancesWithLoadBalancerOutput{Instances: s.listed(tx, *in.LoadBalancerName)}, nil
 }
 
 // DeregisterInstancesFromLoadBalancer takes instances out.
-func (s *Service) DeregisterInstancesFromLoadBalancer(tx *cloud.Tx, in *api.DeregisterInstancesFromLoadBalancerInput) (*api.DeregisterInstancesFromLoadBalancerOutput, error) {
-	name, ids := val(in.LoadBalancerName), idsOf(in.Instances)
+func (s *Service) DeregisterInstancesFromLoadBalancer(tx *cloud.Tx, in *shape.DeregisterInstancesFromLoadBalancerInput) (*shape.DeregisterInstancesFromLoadBalancerOutput, error) {
+	name, ids := api.Value(in.LoadBalancerName), idsOf(in.Instances)
 	for _, id := range ids {
 		if _, found := s.ec2.Instance(tx, id); !found && !s.registrations.Has(tx, registrationKey(name, id)) {
-			return nil, fail("InvalidInstance", "Could not find EC2 instance %s.", id)
+			return nil, api.Errorf("InvalidInstance", "Could not find EC2 instance %s.", id)
 		}
 	}
 	if err := s.DeregisterInstances(tx, name, ids); err != nil {
 		return nil, err
 	}
-	return &api.DeregisterInstancesFromLoadBalancerOutput{Instances: s.listed(tx, name)}, nil
+	return &shape.DeregisterInstancesFromLoadBalancerOutput{Instances: s.listed(tx, name)}, nil
 }
 
 // DescribeInstanceHealth tells the states of the instances, of all that are registered or of those asked for.
-func (s *Service) DescribeInstanceHealth(tx *cloud.Tx, in *api.DescribeInstanceHealthInput) (*api.DescribeInstanceHealthOutput, error) {
-	b, err := s.loadBalancer(tx, val(in.LoadBalancerName))
+func (s *Service) DescribeInstanceHealth(tx *cloud.Tx, in *shape.DescribeInstanceHealthInput) (*shape.DescribeInstanceHealthOutput, error) {
+	b, err := s.loadBalancer(tx, api.Value(in.LoadBalancerName))
 	if err != nil {
 		return nil, err
 	}
-	out := &api.DescribeInstanceHealthOutput{InstanceStates: []api.InstanceState{}}
+	out := &shape.DescribeInstanceHealthOutput{InstanceStates: []shape.InstanceState{}}
 	if len(in.Instances) == 0 {
 		for _, r := range s.registrations.Prefix(tx, b.Name+"|") {
 			out.InstanceStates = append(out.InstanceStates, r.describe())
@@ -315,9 +316,9 @@ func (s *Service) DescribeInstanceHealth(tx *cloud.Tx, in *api.DescribeInstanceH
 			continue
 		}
 		if _, found := s.ec2.Instance(tx, id); !found {
-			return nil, fail("InvalidInstance", "Could not find EC2 instance %s.", id)
+			return nil, api.Errorf("InvalidInstance", "Could not find EC2 instance %s.", id)
 		}
-		out.InstanceStates = append(out.InstanceStates, api.InstanceState{
+		out.InstanceStates = append(out.InstanceStates, shape.InstanceState{
 			InstanceId: new(id), State: new("OutOfService"), ReasonCode: new("Instance"), Description: new(notRegistered),
 		})
 	}
@@ -325,20 +326,20 @@ func (s *Service) DescribeInstanceHealth(tx *cloud.Tx, in *api.DescribeInstanceH
 }
 
 // listed are the instances that the load balancer has, those that drain left out.
-func (s *Service) listed(tx *cloud.Tx, name string) []api.Instance {
-	list := []api.Instance{}
+func (s *Service) listed(tx *cloud.Tx, name string) []shape.Instance {
+	list := []shape.Instance{}
 	for _, r := range s.registrations.Prefix(tx, name+"|") {
 		if r.DrainUntil.IsZero() {
-			list = append(list, api.Instance{InstanceId: new(r.ID)})
+			list = append(list, shape.Instance{InstanceId: new(r.ID)})
 		}
 	}
 	return list
 }
 
-func idsOf(instances []api.Instance) []string {
+func idsOf(instances []shape.Instance) []string {
 	var ids []string
 	for _, i := range instances {
-		ids = append(ids, val(i.InstanceId))
+		ids = append(ids, api.Value(i.InstanceId))
 	}
 	return ids
 }

@@ -6,7 +6,8 @@ import (
 	"strings"
 	"time"
 
-	api "github.com/billow-cloud/billow/api/elb"
+	"github.com/billow-cloud/billow/api"
+	shape "github.com/billow-cloud/billow/api/elb"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/elbv2"
 )
@@ -60,7 +61,7 @@ const hostedZone = "Z35SXDOTRQ7X7K" // shown for every load balancer
 func (s *Service) loadBalancer(tx *cloud.Tx, name string) (LoadBalancer, error) {
 	b, ok := s.loadBalancers.Get(tx, name)
 	if !ok {
-		return b, fail("LoadBalancerNotFound", "There is no ACTIVE Load Balancer named '%s'", name)
+		return b, api.Errorf("LoadBalancerNotFound", "There is no ACTIVE Load Balancer named '%s'", name)
 	}
 	return b, nil
 }
@@ -72,20 +73,20 @@ func (s *Service) put(tx *cloud.Tx, b LoadBalancer) {
 }
 
 // CreateLoadBalancer makes a load balancer, or answers with the one of this name if it has the same settings.
-func (s *Service) CreateLoadBalancer(tx *cloud.Tx, in *api.CreateLoadBalancerInput) (*api.CreateLoadBalancerOutput, error) {
+func (s *Service) CreateLoadBalancer(tx *cloud.Tx, in *shape.CreateLoadBalancerInput) (*shape.CreateLoadBalancerOutput, error) {
 	b := LoadBalancer{
-		Name: val(in.LoadBalancerName), Scheme: or(in.Scheme, "internet-facing"), CreatedTime: tx.Now().Truncate(time.Millisecond),
+		Name: api.Value(in.LoadBalancerName), Scheme: api.Or(in.Scheme, "internet-facing"), CreatedTime: tx.Now().Truncate(time.Millisecond),
 		DrainingTimeout: 300, IdleTimeout: 60, DesyncMode: "defensive", AccessLog: AccessLog{EmitInterval: 60}, // LB-CL-02
 	}
 	if err := elbv2.CheckName("Load balancer", b.Name); err != nil {
 		return nil, err
 	}
 	if b.Scheme != "internet-facing" && b.Scheme != "internal" {
-		return nil, fail("InvalidScheme", "Only 'internet-facing' and 'internal' are valid schemes; '%s' is not", b.Scheme)
+		return nil, api.Errorf("InvalidScheme", "Only 'internet-facing' and 'internal' are valid schemes; '%s' is not", b.Scheme)
 	}
 	var err error
 	if len(in.Listeners) == 0 {
-		return nil, fail("ValidationError", "Listeners cannot be empty")
+		return nil, api.Errorf("ValidationError", "Listeners cannot be empty")
 	}
 	if b.Listeners, err = withListeners(nil, in.Listeners); err != nil {
 		return nil, err
@@ -100,22 +101,22 @@ func (s *Service) CreateLoadBalancer(tx *cloud.Tx, in *api.CreateLoadBalancerInp
 		return nil, err
 	}
 	b.Check = HealthCheck{ // LB-CL-01
-		Target: "TCP:" + strconv.Itoa(int(val(in.Listeners[0].InstancePort))), Interval: 30, Timeout: 5,
+		Target: "TCP:" + strconv.Itoa(int(api.Value(in.Listeners[0].InstancePort))), Interval: 30, Timeout: 5,
 		UnhealthyThreshold: 2, HealthyThreshold: 10,
 	}
 	if old, ok := s.loadBalancers.Get(tx, b.Name); ok {
 		if old.Scheme != b.Scheme || !slices.Equal(old.Listeners, b.Listeners) || !slices.Equal(old.Zones, b.Zones) ||
 			!slices.Equal(old.SecurityGroups, b.SecurityGroups) {
-			return nil, fail("DuplicateLoadBalancerName", "Load Balancer named '%s' already exists and it is configured with different parameters.", b.Name)
+			return nil, api.Errorf("DuplicateLoadBalancerName", "Load Balancer named '%s' already exists and it is configured with different parameters.", b.Name)
 		}
-		return &api.CreateLoadBalancerOutput{DNSName: new(old.DNSName)}, nil
+		return &shape.CreateLoadBalancerOutput{DNSName: new(old.DNSName)}, nil
 	}
 	n := 0
 	for range s.loadBalancers.All(tx) {
 		n++
 	}
 	if n >= maxLoadBalancers {
-		return nil, fail("TooManyLoadBalancers", "The maximum number of load balancers, %d, has been reached", maxLoadBalancers)
+		return nil, api.Errorf("TooManyLoadBalancers", "The maximum number of load balancers, %d, has been reached", maxLoadBalancers)
 	}
 	b.ARN = arn(tx.Scope, b.Name)
 	b.DNSName = s.v2.DNSName(tx, b.Name, b.Scheme == "internal")
@@ -124,14 +125,14 @@ func (s *Service) CreateLoadBalancer(tx *cloud.Tx, in *api.CreateLoadBalancerInp
 	}
 	s.put(tx, b)
 	s.nextMinute(tx, b.Name)
-	return &api.CreateLoadBalancerOutput{DNSName: new(b.DNSName)}, nil
+	return &shape.CreateLoadBalancerOutput{DNSName: new(b.DNSName)}, nil
 }
 
 // DeleteLoadBalancer removes a load balancer and what it has registered. One that is not there is no error.
-func (s *Service) DeleteLoadBalancer(tx *cloud.Tx, in *api.DeleteLoadBalancerInput) (*api.DeleteLoadBalancerOutput, error) {
-	b, ok := s.loadBalancers.Get(tx, val(in.LoadBalancerName))
+func (s *Service) DeleteLoadBalancer(tx *cloud.Tx, in *shape.DeleteLoadBalancerInput) (*shape.DeleteLoadBalancerOutput, error) {
+	b, ok := s.loadBalancers.Get(tx, api.Value(in.LoadBalancerName))
 	if !ok {
-		return &api.DeleteLoadBalancerOutput{}, nil
+		return &shape.DeleteLoadBalancerOutput{}, nil
 	}
 	for key, r := range s.registrations.Prefix(tx, b.Name+"|") {
 		s.remove(tx, key, r)
@@ -141,12 +142,12 @@ func (s *Service) DeleteLoadBalancer(tx *cloud.Tx, in *api.DeleteLoadBalancerInp
 	s.routes.Forget(tx, b.ARN)
 	tx.Touch(Name, kindRoute, b.Name)
 	tx.At(Name, kindMinute, b.Name, time.Time{})
-	return &api.DeleteLoadBalancerOutput{}, nil
+	return &shape.DeleteLoadBalancerOutput{}, nil
 }
 
 // DescribeLoadBalancers lists load balancers: all, or those of the given names.
-func (s *Service) DescribeLoadBalancers(tx *cloud.Tx, in *api.DescribeLoadBalancersInput) (*api.DescribeLoadBalancersOutput, error) {
-	out := &api.DescribeLoadBalancersOutput{LoadBalancerDescriptions: []api.LoadBalancerDescription{}}
+func (s *Service) DescribeLoadBalancers(tx *cloud.Tx, in *shape.DescribeLoadBalancersInput) (*shape.DescribeLoadBalancersOutput, error) {
+	out := &shape.DescribeLoadBalancersOutput{LoadBalancerDescriptions: []shape.LoadBalancerDescription{}}
 	for _, name := range in.LoadBalancerNames {
 		b, err := s.loadBalancer(tx, name)
 		if err != nil {
@@ -157,8 +158,8 @@ func (s *Service) DescribeLoadBalancers(tx *cloud.Tx, in *api.DescribeLoadBalanc
 	if len(in.LoadBalancerNames) > 0 {
 		return out, nil
 	}
-	for _, b := range s.loadBalancers.After(tx, val(in.Marker)) {
-		if n := len(out.LoadBalancerDescriptions); n > 0 && n == int(or(in.PageSize, 400)) {
+	for _, b := range s.loadBalancers.After(tx, api.Value(in.Marker)) {
+		if n := len(out.LoadBalancerDescriptions); n > 0 && n == int(api.Or(in.PageSize, 400)) {
 			out.NextMarker = out.LoadBalancerDescriptions[n-1].LoadBalancerName
 			break
 		}
@@ -167,27 +168,27 @@ func (s *Service) DescribeLoadBalancers(tx *cloud.Tx, in *api.DescribeLoadBalanc
 	return out, nil
 }
 
-func (s *Service) describe(tx *cloud.Tx, b LoadBalancer) api.LoadBalancerDescription {
-	d := api.LoadBalancerDescription{
+func (s *Service) describe(tx *cloud.Tx, b LoadBalancer) shape.LoadBalancerDescription {
+	d := shape.LoadBalancerDescription{
 		LoadBalancerName: new(b.Name), DNSName: new(b.DNSName), CanonicalHostedZoneName: new(b.DNSName),
-		CanonicalHostedZoneNameID: new(hostedZone), ListenerDescriptions: []api.ListenerDescription{},
-		Policies: &api.Policies{}, BackendServerDescriptions: []api.BackendServerDescription{},
+		CanonicalHostedZoneNameID: new(hostedZone), ListenerDescriptions: []shape.ListenerDescription{},
+		Policies: &shape.Policies{}, BackendServerDescriptions: []shape.BackendServerDescription{},
 		AvailabilityZones: b.zoneNames(), Subnets: b.subnets(), VPCId: new(b.VPC), Instances: s.listed(tx, b.Name),
 		HealthCheck: b.Check.describe(), SecurityGroups: b.SecurityGroups, CreatedTime: new(b.CreatedTime), Scheme: new(b.Scheme),
 	}
 	for _, l := range b.Listeners {
-		d.ListenerDescriptions = append(d.ListenerDescriptions, api.ListenerDescription{Listener: l.describe(), PolicyNames: []string{}})
+		d.ListenerDescriptions = append(d.ListenerDescriptions, shape.ListenerDescription{Listener: l.describe(), PolicyNames: []string{}})
 	}
 	if len(b.SecurityGroups) > 0 {
 		if g, ok := s.ec2.SecurityGroup(tx, b.SecurityGroups[0]); ok {
-			d.SourceSecurityGroup = &api.SourceSecurityGroup{OwnerAlias: new(tx.Scope.Account), GroupName: new(g.Name)}
+			d.SourceSecurityGroup = &shape.SourceSecurityGroup{OwnerAlias: new(tx.Scope.Account), GroupName: new(g.Name)}
 		}
 	}
 	return d
 }
 
 // AddTags adds tags or gives them other values.
-func (s *Service) AddTags(tx *cloud.Tx, in *api.AddTagsInput) (*api.AddTagsOutput, error) {
+func (s *Service) AddTags(tx *cloud.Tx, in *shape.AddTagsInput) (*shape.AddTagsOutput, error) {
 	for _, name := range in.LoadBalancerNames {
 		b, err := s.loadBalancer(tx, name)
 		if err != nil {
@@ -198,35 +199,35 @@ func (s *Service) AddTags(tx *cloud.Tx, in *api.AddTagsInput) (*api.AddTagsOutpu
 		}
 		s.loadBalancers.Put(tx, b.Name, b)
 	}
-	return &api.AddTagsOutput{}, nil
+	return &shape.AddTagsOutput{}, nil
 }
 
 // RemoveTags removes tags; those that are not there are no error.
-func (s *Service) RemoveTags(tx *cloud.Tx, in *api.RemoveTagsInput) (*api.RemoveTagsOutput, error) {
+func (s *Service) RemoveTags(tx *cloud.Tx, in *shape.RemoveTagsInput) (*shape.RemoveTagsOutput, error) {
 	for _, name := range in.LoadBalancerNames {
 		b, err := s.loadBalancer(tx, name)
 		if err != nil {
 			return nil, err
 		}
 		b.Tags = slices.DeleteFunc(slices.Clone(b.Tags), func(t Tag) bool {
-			return slices.ContainsFunc(in.Tags, func(k api.TagKeyOnly) bool { return val(k.Key) == t.Key })
+			return slices.ContainsFunc(in.Tags, func(k shape.TagKeyOnly) bool { return api.Value(k.Key) == t.Key })
 		})
 		s.loadBalancers.Put(tx, b.Name, b)
 	}
-	return &api.RemoveTagsOutput{}, nil
+	return &shape.RemoveTagsOutput{}, nil
 }
 
 // DescribeTags lists tags.
-func (s *Service) DescribeTags(tx *cloud.Tx, in *api.DescribeTagsInput) (*api.DescribeTagsOutput, error) {
-	out := &api.DescribeTagsOutput{TagDescriptions: []api.TagDescription{}}
+func (s *Service) DescribeTags(tx *cloud.Tx, in *shape.DescribeTagsInput) (*shape.DescribeTagsOutput, error) {
+	out := &shape.DescribeTagsOutput{TagDescriptions: []shape.TagDescription{}}
 	for _, name := range in.LoadBalancerNames {
 		b, err := s.loadBalancer(tx, name)
 		if err != nil {
 			return nil, err
 		}
-		d := api.TagDescription{LoadBalancerName: new(name), Tags: []api.Tag{}}
+		d := shape.TagDescription{LoadBalancerName: new(name), Tags: []shape.Tag{}}
 		for _, t := range b.Tags {
-			d.Tags = append(d.Tags, api.Tag{Key: new(t.Key), Value: new(t.Value)})
+			d.Tags = append(d.Tags, shape.Tag{Key: new(t.Key), Value: new(t.Value)})
 		}
 		out.TagDescriptions = append(out.TagDescriptions, d)
 	}
@@ -234,28 +235,28 @@ func (s *Service) DescribeTags(tx *cloud.Tx, in *api.DescribeTagsInput) (*api.De
 }
 
 // withTags returns the tags with more of them, checked.
-func withTags(tags []Tag, more []api.Tag) ([]Tag, error) {
+func withTags(tags []Tag, more []shape.Tag) ([]Tag, error) {
 	tags = slices.Clone(tags)
 	for i, m := range more {
-		key := val(m.Key)
-		if slices.ContainsFunc(more[:i], func(o api.Tag) bool { return val(o.Key) == key }) {
-			return nil, fail("DuplicateTagKeys", "Tag keys must be unique; '%s' was given twice", key)
+		key := api.Value(m.Key)
+		if slices.ContainsFunc(more[:i], func(o shape.Tag) bool { return api.Value(o.Key) == key }) {
+			return nil, api.Errorf("DuplicateTagKeys", "Tag keys must be unique; '%s' was given twice", key)
 		}
 		if strings.HasPrefix(strings.ToLower(key), "aws:") {
-			return nil, fail("ValidationError", "Tag keys cannot begin with 'aws:'")
+			return nil, api.Errorf("ValidationError", "Tag keys cannot begin with 'aws:'")
 		}
-		tags = append(slices.DeleteFunc(tags, func(t Tag) bool { return t.Key == key }), Tag{key, val(m.Value)})
+		tags = append(slices.DeleteFunc(tags, func(t Tag) bool { return t.Key == key }), Tag{key, api.Value(m.Value)})
 	}
 	if len(tags) > maxTags {
-		return nil, fail("TooManyTags", "A load balancer can have at most %d tags", maxTags)
+		return nil, api.Errorf("TooManyTags", "A load balancer can have at most %d tags", maxTags)
 	}
 	return tags, nil
 }
 
 // DescribeAccountLimits lists the quotas that are kept.
-func (s *Service) DescribeAccountLimits(_ *cloud.Tx, _ *api.DescribeAccountLimitsInput) (*api.DescribeAccountLimitsOutput, error) {
-	limit := func(name string, n int) api.Limit { return api.Limit{Name: new(name), Max: new(strconv.Itoa(n))} }
-	return &api.DescribeAccountLimitsOutput{Limits: []api.Limit{
+func (s *Service) DescribeAccountLimits(_ *cloud.Tx, _ *shape.DescribeAccountLimitsInput) (*shape.DescribeAccountLimitsOutput, error) {
+	limit := func(name string, n int) shape.Limit { return shape.Limit{Name: new(name), Max: new(strconv.Itoa(n))} }
+	return &shape.DescribeAccountLimitsOutput{Limits: []shape.Limit{
 		limit("classic-load-balancers", maxLoadBalancers),
 		limit("classic-listeners", maxListeners),
 		limit("classic-registered-instances", maxInstances),

@@ -4,7 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	api "github.com/billow-cloud/billow/api/elb"
+	"github.com/billow-cloud/billow/api"
+	shape "github.com/billow-cloud/billow/api/elb"
 	"github.com/billow-cloud/billow/cloud"
 )
 
@@ -33,13 +34,13 @@ func (b LoadBalancer) subnets() []string {
 func (s *Service) place(tx *cloud.Tx, b *LoadBalancer, zones, subnets []string) error {
 	switch {
 	case len(zones) > 0 && len(subnets) > 0:
-		return fail("ValidationError", "Only one of SubnetIds or AvailabilityZones may be specified")
+		return api.Errorf("ValidationError", "Only one of SubnetIds or AvailabilityZones may be specified")
 	case len(zones) > 0:
 		return s.addZones(tx, b, zones)
 	case len(subnets) > 0:
 		return s.addSubnets(tx, b, subnets)
 	}
-	return fail("ValidationError", "Either AvailabilityZones or SubnetIds must be specified")
+	return api.Errorf("ValidationError", "Either AvailabilityZones or SubnetIds must be specified")
 }
 
 // addZones enables zones by their default subnets.
@@ -56,7 +57,7 @@ func (s *Service) addZones(tx *cloud.Tx, b *LoadBalancer, zones []string) error 
 			}
 		}
 		if len(subnets) == n {
-			return fail("ValidationError", "Requested Availability Zone %s is not valid: it does not exist or has no default subnet", zone)
+			return api.Errorf("ValidationError", "Requested Availability Zone %s is not valid: it does not exist or has no default subnet", zone)
 		}
 	}
 	return s.addSubnets(tx, b, subnets)
@@ -70,11 +71,11 @@ func (s *Service) addSubnets(tx *cloud.Tx, b *LoadBalancer, subnets []string) er
 		n, ok := s.ec2.Subnet(tx, id)
 		switch {
 		case !ok:
-			return fail("SubnetNotFound", "The requested subnet %s does not exist", id)
+			return api.Errorf("SubnetNotFound", "The requested subnet %s does not exist", id)
 		case b.VPC != "" && n.VPCID != b.VPC:
-			return fail("InvalidConfigurationRequest", "Subnets must be in the same VPC: %s is not in %s", id, b.VPC)
+			return api.Errorf("InvalidConfigurationRequest", "Subnets must be in the same VPC: %s is not in %s", id, b.VPC)
 		case seen[n.Zone] != "" && seen[n.Zone] != id:
-			return fail("InvalidConfigurationRequest", "ELB cannot be attached to multiple subnets in the same AZ.")
+			return api.Errorf("InvalidConfigurationRequest", "ELB cannot be attached to multiple subnets in the same AZ.")
 		}
 		b.VPC, seen[n.Zone] = n.VPCID, id
 		list = append(slices.DeleteFunc(list, func(z Zone) bool { return z.Name == n.Zone }), Zone{n.Zone, id})
@@ -93,7 +94,7 @@ func (s *Service) securityGroups(tx *cloud.Tx, vpc string, ids []string) ([]stri
 	}
 	for _, id := range ids {
 		if g, ok := s.ec2.SecurityGroup(tx, id); !ok || g.VPCID != vpc {
-			return nil, fail("InvalidSecurityGroup", "One or more of the specified security groups do not exist: %s", id)
+			return nil, api.Errorf("InvalidSecurityGroup", "One or more of the specified security groups do not exist: %s", id)
 		}
 	}
 	return slices.Compact(slices.Sorted(slices.Values(ids))), nil
@@ -101,7 +102,7 @@ func (s *Service) securityGroups(tx *cloud.Tx, vpc string, ids []string) ([]stri
 
 // rezone changes a load balancer's zones and judges its instances anew.
 func (s *Service) rezone(tx *cloud.Tx, name *string, change func(b *LoadBalancer) error) (LoadBalancer, error) {
-	b, err := s.loadBalancer(tx, val(name))
+	b, err := s.loadBalancer(tx, api.Value(name))
 	if err != nil {
 		return b, err
 	}
@@ -109,7 +110,7 @@ func (s *Service) rezone(tx *cloud.Tx, name *string, change func(b *LoadBalancer
 		return b, err
 	}
 	if len(b.Zones) == 0 {
-		return b, fail("InvalidConfigurationRequest", "A load balancer must have at least one Availability Zone enabled")
+		return b, api.Errorf("InvalidConfigurationRequest", "A load balancer must have at least one Availability Zone enabled")
 	}
 	s.put(tx, b)
 	s.judgeAll(tx, b)
@@ -117,16 +118,16 @@ func (s *Service) rezone(tx *cloud.Tx, name *string, change func(b *LoadBalancer
 }
 
 // EnableAvailabilityZonesForLoadBalancer enables zones by their default subnets.
-func (s *Service) EnableAvailabilityZonesForLoadBalancer(tx *cloud.Tx, in *api.EnableAvailabilityZonesForLoadBalancerInput) (*api.EnableAvailabilityZonesForLoadBalancerOutput, error) {
+func (s *Service) EnableAvailabilityZonesForLoadBalancer(tx *cloud.Tx, in *shape.EnableAvailabilityZonesForLoadBalancerInput) (*shape.EnableAvailabilityZonesForLoadBalancerOutput, error) {
 	b, err := s.rezone(tx, in.LoadBalancerName, func(b *LoadBalancer) error { return s.addZones(tx, b, in.AvailabilityZones) })
 	if err != nil {
 		return nil, err
 	}
-	return &api.EnableAvailabilityZonesForLoadBalancerOutput{AvailabilityZones: b.zoneNames()}, nil
+	return &shape.EnableAvailabilityZonesForLoadBalancerOutput{AvailabilityZones: b.zoneNames()}, nil
 }
 
 // DisableAvailabilityZonesForLoadBalancer disables zones; one must stay.
-func (s *Service) DisableAvailabilityZonesForLoadBalancer(tx *cloud.Tx, in *api.DisableAvailabilityZonesForLoadBalancerInput) (*api.DisableAvailabilityZonesForLoadBalancerOutput, error) {
+func (s *Service) DisableAvailabilityZonesForLoadBalancer(tx *cloud.Tx, in *shape.DisableAvailabilityZonesForLoadBalancerInput) (*shape.DisableAvailabilityZonesForLoadBalancerOutput, error) {
 	b, err := s.rezone(tx, in.LoadBalancerName, func(b *LoadBalancer) error {
 		b.Zones = slices.DeleteFunc(slices.Clone(b.Zones), func(z Zone) bool { return slices.Contains(in.AvailabilityZones, z.Name) })
 		return nil
@@ -134,20 +135,20 @@ func (s *Service) DisableAvailabilityZonesForLoadBalancer(tx *cloud.Tx, in *api.
 	if err != nil {
 		return nil, err
 	}
-	return &api.DisableAvailabilityZonesForLoadBalancerOutput{AvailabilityZones: b.zoneNames()}, nil
+	return &shape.DisableAvailabilityZonesForLoadBalancerOutput{AvailabilityZones: b.zoneNames()}, nil
 }
 
 // AttachLoadBalancerToSubnets enables the zones of subnets.
-func (s *Service) AttachLoadBalancerToSubnets(tx *cloud.Tx, in *api.AttachLoadBalancerToSubnetsInput) (*api.AttachLoadBalancerToSubnetsOutput, error) {
+func (s *Service) AttachLoadBalancerToSubnets(tx *cloud.Tx, in *shape.AttachLoadBalancerToSubnetsInput) (*shape.AttachLoadBalancerToSubnetsOutput, error) {
 	b, err := s.rezone(tx, in.LoadBalancerName, func(b *LoadBalancer) error { return s.addSubnets(tx, b, in.Subnets) })
 	if err != nil {
 		return nil, err
 	}
-	return &api.AttachLoadBalancerToSubnetsOutput{Subnets: b.subnets()}, nil
+	return &shape.AttachLoadBalancerToSubnetsOutput{Subnets: b.subnets()}, nil
 }
 
 // DetachLoadBalancerFromSubnets disables the zones of subnets; one must stay.
-func (s *Service) DetachLoadBalancerFromSubnets(tx *cloud.Tx, in *api.DetachLoadBalancerFromSubnetsInput) (*api.DetachLoadBalancerFromSubnetsOutput, error) {
+func (s *Service) DetachLoadBalancerFromSubnets(tx *cloud.Tx, in *shape.DetachLoadBalancerFromSubnetsInput) (*shape.DetachLoadBalancerFromSubnetsOutput, error) {
 	b, err := s.rezone(tx, in.LoadBalancerName, func(b *LoadBalancer) error {
 		b.Zones = slices.DeleteFunc(slices.Clone(b.Zones), func(z Zone) bool { return slices.Contains(in.Subnets, z.Subnet) })
 		return nil
@@ -155,12 +156,12 @@ func (s *Service) DetachLoadBalancerFromSubnets(tx *cloud.Tx, in *api.DetachLoad
 	if err != nil {
 		return nil, err
 	}
-	return &api.DetachLoadBalancerFromSubnetsOutput{Subnets: b.subnets()}, nil
+	return &shape.DetachLoadBalancerFromSubnetsOutput{Subnets: b.subnets()}, nil
 }
 
 // ApplySecurityGroupsToLoadBalancer replaces the security groups.
-func (s *Service) ApplySecurityGroupsToLoadBalancer(tx *cloud.Tx, in *api.ApplySecurityGroupsToLoadBalancerInput) (*api.ApplySecurityGroupsToLoadBalancerOutput, error) {
-	b, err := s.loadBalancer(tx, val(in.LoadBalancerName))
+func (s *Service) ApplySecurityGroupsToLoadBalancer(tx *cloud.Tx, in *shape.ApplySecurityGroupsToLoadBalancerInput) (*shape.ApplySecurityGroupsToLoadBalancerOutput, error) {
+	b, err := s.loadBalancer(tx, api.Value(in.LoadBalancerName))
 	if err != nil {
 		return nil, err
 	}
@@ -168,5 +169,5 @@ func (s *Service) ApplySecurityGroupsToLoadBalancer(tx *cloud.Tx, in *api.ApplyS
 		return nil, err
 	}
 	s.loadBalancers.Put(tx, b.Name, b)
-	return &api.ApplySecurityGroupsToLoadBalancerOutput{SecurityGroups: b.SecurityGroups}, nil
+	return &shape.ApplySecurityGroupsToLoadBalancerOutput{SecurityGroups: b.SecurityGroups}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"net/netip"
 
+	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
 )
 
@@ -24,7 +25,7 @@ func (s *Service) AllocateAddress(tx *cloud.Tx, owner string) (string, error) {
 		free = free.Next()
 	}
 	if !s.options.Addresses.Contains(free.Next()) { // the last one would be a broadcast address
-		return "", fail("TooManyLoadBalancers", "There is no address left in %s for another load balancer", s.options.Addresses)
+		return "", api.Errorf("TooManyLoadBalancers", "There is no address left in %s for another load balancer", s.options.Addresses)
 	}
 	s.addresses.Put(tx.Journal(), addressKey(free), address{owner})
 	return free.String(), nil

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	api "github.com/billow-cloud/billow/api/elbv2"
+	shape "github.com/billow-cloud/billow/api/elbv2"
 	"github.com/billow-cloud/billow/cloud"
 )
 
@@ -18,11 +18,11 @@ func large(b *testing.B, size int) (w *world, groups []string, ids []string) {
 		group := w.targetGroup(fmt.Sprint("g", i))
 		mine := w.launch(size, subnets[i%3])
 		if i%perBalancer == 0 && i/perBalancer < maxLoadBalancers {
-			do[api.CreateLoadBalancerOutput](w, "CreateLoadBalancer", &api.CreateLoadBalancerInput{
+			do[shape.CreateLoadBalancerOutput](w, "CreateLoadBalancer", &shape.CreateLoadBalancerInput{
 				Name: new(fmt.Sprint("lb", i/perBalancer)), Subnets: subnets,
 			})
 		}
-		lb := do[api.DescribeLoadBalancersOutput](w, "DescribeLoadBalancers", &api.DescribeLoadBalancersInput{
+		lb := do[shape.DescribeLoadBalancersOutput](w, "DescribeLoadBalancers", &shape.DescribeLoadBalancersInput{
 			Names: []string{fmt.Sprint("lb", i/perBalancer)},
 		}).LoadBalancers[0]
 		w.register(group, mine...)
@@ -57,7 +57,7 @@ func BenchmarkHealthFacts10000(b *testing.B) {
 	w, groups, _ := large(b, 20)
 	var facts []cloud.Fact
 	for _, g := range groups {
-		for _, t := range do[api.DescribeTargetHealthOutput](w, "DescribeTargetHealth", &api.DescribeTargetHealthInput{TargetGroupArn: &g}).TargetHealthDescriptions {
+		for _, t := range do[shape.DescribeTargetHealthOutput](w, "DescribeTargetHealth", &shape.DescribeTargetHealthInput{TargetGroupArn: &g}).TargetHealthDescriptions {
 			facts = append(facts, TargetChecked{TargetGroup: g, Target: targetName(*t.Target.Id, *t.Target.Port), Passed: true})
 		}
 	}
@@ -79,9 +79,9 @@ func BenchmarkDescribeTargetHealth(b *testing.B) {
 		b.Run(fmt.Sprintf("of%d", size), func(b *testing.B) {
 			w, groups, _ := large(b, size)
 			for n := 0; b.Loop(); n++ {
-				in := &api.DescribeTargetHealthInput{TargetGroupArn: &groups[n%len(groups)]}
+				in := &shape.DescribeTargetHealthInput{TargetGroupArn: &groups[n%len(groups)]}
 				out := w.c.Step(w.now, cloud.Call{Scope: here, Service: Name, Operation: "DescribeTargetHealth", In: in})
-				if out.Err != nil || len(out.Reply.(*api.DescribeTargetHealthOutput).TargetHealthDescriptions) != size {
+				if out.Err != nil || len(out.Reply.(*shape.DescribeTargetHealthOutput).TargetHealthDescriptions) != size {
 					b.Fatal(out.Err)
 				}
 			}
@@ -94,7 +94,7 @@ func BenchmarkTraffic(b *testing.B) {
 	w, groups, _ := large(b, 20)
 	var f Traffic
 	for _, g := range groups {
-		lb := do[api.DescribeTargetGroupsOutput](w, "DescribeTargetGroups", &api.DescribeTargetGroupsInput{
+		lb := do[shape.DescribeTargetGroupsOutput](w, "DescribeTargetGroups", &shape.DescribeTargetGroupsInput{
 			TargetGroupArns: []string{g},
 		}).TargetGroups[0].LoadBalancerArns[0]
 		f.Counters = append(f.Counters, Counters{

@@ -8,22 +8,8 @@ import (
 	"github.com/billow-cloud/billow/cloud"
 )
 
-// fail makes the error that a client sees.
-func fail(code, format string, args ...any) error { return api.Errorf(code, format, args...) }
-
 // invalid is what fails in a request that the model allows.
 func invalid(format string, args ...any) error { return api.Errorf("ValidationError", format, args...) }
-
-// val is what p points to, or the zero value.
-func val[T any](p *T) T { return api.Value(p) }
-
-// or is what p points to, or another value.
-func or[T any](p *T, otherwise T) T {
-	if p == nil {
-		return otherwise
-	}
-	return *p
-}
 
 // arn is the name of something of this service.
 func arn(scope cloud.Scope, resource string) string {
@@ -76,12 +62,12 @@ func CheckName(noun, name string) error {
 
 // page cuts a listing in order of key: it returns the rows after marker, at most size, and the next marker.
 func page[R any](rows []R, key func(R) string, marker *string, size *int32) ([]R, *string) {
-	n := int(or(size, 400))
-	if val(marker) == "" && len(rows) <= n {
+	n := int(api.Or(size, 400))
+	if api.Value(marker) == "" && len(rows) <= n {
 		return rows, nil
 	}
 	slices.SortFunc(rows, func(a, b R) int { return strings.Compare(key(a), key(b)) })
-	for len(rows) > 0 && key(rows[0]) <= val(marker) {
+	for len(rows) > 0 && key(rows[0]) <= api.Value(marker) {
 		rows = rows[1:]
 	}
 	if len(rows) <= n {

@@ -3,12 +3,12 @@ package elbv2
 import (
 	"strconv"
 
-	api "github.com/billow-cloud/billow/api/elbv2"
+	shape "github.com/billow-cloud/billow/api/elbv2"
 	"github.com/billow-cloud/billow/cloud"
 )
 
 // DescribeAccountLimits lists the quotas that are kept (LB-DN-05, LB-RU-01).
-func (s *Service) DescribeAccountLimits(_ *cloud.Tx, in *api.DescribeAccountLimitsInput) (*api.DescribeAccountLimitsOutput, error) {
+func (s *Service) DescribeAccountLimits(_ *cloud.Tx, in *shape.DescribeAccountLimitsInput) (*shape.DescribeAccountLimitsOutput, error) {
 	type limit struct {
 		name string
 		max  int
@@ -22,10 +22,10 @@ func (s *Service) DescribeAccountLimits(_ *cloud.Tx, in *api.DescribeAccountLimi
 		{"target-groups-per-application-load-balancer", maxGroups},
 		{"targets-per-target-group", maxTargets},
 	}
-	out := &api.DescribeAccountLimitsOutput{}
+	out := &shape.DescribeAccountLimitsOutput{}
 	limits, out.NextMarker = page(limits, func(l limit) string { return l.name }, in.Marker, in.PageSize)
 	for _, l := range limits {
-		out.Limits = append(out.Limits, api.Limit{Name: new(l.name), Max: new(strconv.Itoa(l.max))})
+		out.Limits = append(out.Limits, shape.Limit{Name: new(l.name), Max: new(strconv.Itoa(l.max))})
 	}
 	return out, nil
 }

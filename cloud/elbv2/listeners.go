@@ -5,7 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	api "github.com/billow-cloud/billow/api/elbv2"
+	"github.com/billow-cloud/billow/api"
+	shape "github.com/billow-cloud/billow/api/elbv2"
 	"github.com/billow-cloud/billow/cloud"
 )
 
@@ -66,24 +67,24 @@ func (s *Service) listener(tx *cloud.Tx, arn string) (Listener, error) {
 	}
 	l, ok := s.listeners.Get(tx, arn)
 	if !ok {
-		return l, fail("ListenerNotFound", "One or more listeners not found")
+		return l, api.Errorf("ListenerNotFound", "One or more listeners not found")
 	}
 	return l, nil
 }
 
 // CreateListener makes a listener with its default action.
-func (s *Service) CreateListener(tx *cloud.Tx, in *api.CreateListenerInput) (*api.CreateListenerOutput, error) {
-	b, err := s.loadBalancer(tx, val(in.LoadBalancerArn))
+func (s *Service) CreateListener(tx *cloud.Tx, in *shape.CreateListenerInput) (*shape.CreateListenerOutput, error) {
+	b, err := s.loadBalancer(tx, api.Value(in.LoadBalancerArn))
 	if err != nil {
 		return nil, err
 	}
-	l := Listener{LoadBalancer: b.ARN, Protocol: val(in.Protocol), Port: val(in.Port)}
+	l := Listener{LoadBalancer: b.ARN, Protocol: api.Value(in.Protocol), Port: api.Value(in.Port)}
 	n := 0
 	for range s.listenersOf(tx, b.ARN) {
 		n++
 	}
 	if n >= maxListeners {
-		return nil, fail("TooManyListeners", "The maximum number of listeners, %d, has been reached on load balancer '%s'", maxListeners, b.ARN)
+		return nil, api.Errorf("TooManyListeners", "The maximum number of listeners, %d, has been reached on load balancer '%s'", maxListeners, b.ARN)
 	}
 	if err := s.checkListener(tx, l, in.Certificates); err != nil {
 		return nil, err
@@ -96,18 +97,18 @@ func (s *Service) CreateListener(tx *cloud.Tx, in *api.CreateListenerInput) (*ap
 	}
 	l.ARN = strings.Replace(b.ARN, ":loadbalancer/", ":listener/", 1) + "/" + tx.Hex(16)
 	s.putListener(tx, Listener{}, l)
-	return &api.CreateListenerOutput{Listeners: []api.Listener{l.describe()}}, nil
+	return &shape.CreateListenerOutput{Listeners: []shape.Listener{l.describe()}}, nil
 }
 
 // checkListener checks protocol and port, beside those of the load balancer's other listeners.
-func (s *Service) checkListener(tx *cloud.Tx, l Listener, certificates []api.Certificate) error {
+func (s *Service) checkListener(tx *cloud.Tx, l Listener, certificates []shape.Certificate) error {
 	switch {
 	case l.Protocol == "":
 		return invalid("A listener protocol must be specified")
 	case l.Port == 0:
 		return invalid("A listener port must be specified")
 	case l.Protocol == "HTTPS":
-		return fail("UnsupportedProtocol", "HTTPS listeners are not implemented; HTTP is")
+		return api.Errorf("UnsupportedProtocol", "HTTPS listeners are not implemented; HTTP is")
 	case l.Protocol != "HTTP":
 		return invalid("Listener protocol '%s' must be one of 'HTTPS, HTTP'", l.Protocol)
 	case len(certificates) > 0:
@@ -115,34 +116,34 @@ func (s *Service) checkListener(tx *cloud.Tx, l Listener, certificates []api.Cer
 	}
 	for _, other := range s.listenersOf(tx, l.LoadBalancer) {
 		if other.Port == l.Port && other.ARN != l.ARN {
-			return fail("DuplicateListener", "A listener already exists on this port for this load balancer '%s'", l.LoadBalancer)
+			return api.Errorf("DuplicateListener", "A listener already exists on this port for this load balancer '%s'", l.LoadBalancer)
 		}
 	}
 	return nil
 }
 
 // act takes a listener's default actions: one forward action, the only kind that there is (LB-RU-03).
-func (s *Service) act(tx *cloud.Tx, l *Listener, actions []api.Action) error {
+func (s *Service) act(tx *cloud.Tx, l *Listener, actions []shape.Action) error {
 	if len(actions) != 1 {
 		return invalid("A default action must be specified, and only one: a 'forward' action")
 	}
 	a := actions[0]
-	if t := val(a.Type); t != api.ActionTypeEnumForward {
-		return fail("InvalidLoadBalancerAction", "Actions of type '%s' are not implemented; 'forward' is", t)
+	if t := api.Value(a.Type); t != shape.ActionTypeEnumForward {
+		return api.Errorf("InvalidLoadBalancerAction", "Actions of type '%s' are not implemented; 'forward' is", t)
 	}
 	l.Forward, l.Stickiness = nil, 0
 	if c := a.ForwardConfig; c != nil {
 		for _, t := range c.TargetGroups {
-			l.Forward = append(l.Forward, Forward{val(t.TargetGroupArn), or(t.Weight, 1)})
+			l.Forward = append(l.Forward, Forward{api.Value(t.TargetGroupArn), api.Or(t.Weight, 1)})
 		}
-		if k := c.TargetGroupStickinessConfig; k != nil && val(k.Enabled) {
-			l.Stickiness = val(k.DurationSeconds)
+		if k := c.TargetGroupStickinessConfig; k != nil && api.Value(k.Enabled) {
+			l.Stickiness = api.Value(k.DurationSeconds)
 			if l.Stickiness < 1 || l.Stickiness > 604800 { // LB-SK-03
 				return invalid("Target group stickiness duration must be between 1 and 604800 seconds")
 			}
 		}
 	}
-	if only := val(a.TargetGroupArn); only != "" {
+	if only := api.Value(a.TargetGroupArn); only != "" {
 		if len(l.Forward) > 1 || len(l.Forward) == 1 && l.Forward[0].TargetGroup != only {
 			return invalid("You cannot specify both a target group ARN and a forward configuration with other target groups")
 		}
@@ -158,7 +159,7 @@ func (s *Service) checkForward(tx *cloud.Tx, l Listener) error {
 	case len(l.Forward) == 0:
 		return invalid("A target group ARN must be specified")
 	case len(l.Forward) > maxForward:
-		return fail("TooManyTargetGroups", "An action can forward to at most %d target groups", maxForward)
+		return api.Errorf("TooManyTargetGroups", "An action can forward to at most %d target groups", maxForward)
 	}
 	for i, f := range l.Forward {
 		if _, err := s.targetGroup(tx, f.TargetGroup); err != nil {
@@ -173,13 +174,13 @@ func (s *Service) checkForward(tx *cloud.Tx, l Listener) error {
 		case slices.Contains(l.targetGroups()[:i], f.TargetGroup):
 			return invalid("A target group can be specified only once in a forward action")
 		case u.used && u.loadBalancer.ARN != l.LoadBalancer: // LB-DN-05
-			return fail("TargetGroupAssociationLimit", "The following target groups cannot be associated with more than one load balancer: %s", f.TargetGroup)
+			return api.Errorf("TargetGroupAssociationLimit", "The following target groups cannot be associated with more than one load balancer: %s", f.TargetGroup)
 		case g.VPC != b.VPC:
-			return fail("InvalidConfigurationRequest", "The target group '%s' is not in the VPC '%s' of the load balancer", f.TargetGroup, b.VPC)
+			return api.Errorf("InvalidConfigurationRequest", "The target group '%s' is not in the VPC '%s' of the load balancer", f.TargetGroup, b.VPC)
 		}
 	}
 	if n := len(slices.Compact(slices.Sorted(slices.Values(append(s.groupsOf(tx, l.LoadBalancer), l.targetGroups()...))))); n > maxGroups {
-		return fail("TooManyTargetGroups", "A load balancer can use at most %d target groups", maxGroups)
+		return api.Errorf("TooManyTargetGroups", "A load balancer can use at most %d target groups", maxGroups)
 	}
 	return nil
 }
@@ -209,30 +210,30 @@ func (s *Service) putListener(tx *cloud.Tx, was, l Listener) {
 	}
 }
 
-func (l Listener) describe() api.Listener {
-	return api.Listener{
+func (l Listener) describe() shape.Listener {
+	return shape.Listener{
 		ListenerArn: new(l.ARN), LoadBalancerArn: new(l.LoadBalancer), Protocol: new(l.Protocol), Port: new(l.Port),
 		DefaultActions: l.describeActions(),
 	}
 }
 
-func (l Listener) describeActions() []api.Action {
-	c := &api.ForwardActionConfig{TargetGroupStickinessConfig: &api.TargetGroupStickinessConfig{Enabled: new(l.Stickiness > 0)}}
+func (l Listener) describeActions() []shape.Action {
+	c := &shape.ForwardActionConfig{TargetGroupStickinessConfig: &shape.TargetGroupStickinessConfig{Enabled: new(l.Stickiness > 0)}}
 	if l.Stickiness > 0 {
 		c.TargetGroupStickinessConfig.DurationSeconds = new(l.Stickiness)
 	}
 	for _, f := range l.Forward {
-		c.TargetGroups = append(c.TargetGroups, api.TargetGroupTuple{TargetGroupArn: new(f.TargetGroup), Weight: new(f.Weight)})
+		c.TargetGroups = append(c.TargetGroups, shape.TargetGroupTuple{TargetGroupArn: new(f.TargetGroup), Weight: new(f.Weight)})
 	}
-	a := api.Action{Type: new(api.ActionTypeEnumForward), Order: new(int32(1)), ForwardConfig: c}
+	a := shape.Action{Type: new(shape.ActionTypeEnumForward), Order: new(int32(1)), ForwardConfig: c}
 	if len(l.Forward) == 1 {
 		a.TargetGroupArn = new(l.Forward[0].TargetGroup)
 	}
-	return []api.Action{a}
+	return []shape.Action{a}
 }
 
 // DescribeListeners lists listeners: of one load balancer, or of ARNs.
-func (s *Service) DescribeListeners(tx *cloud.Tx, in *api.DescribeListenersInput) (*api.DescribeListenersOutput, error) {
+func (s *Service) DescribeListeners(tx *cloud.Tx, in *shape.DescribeListenersInput) (*shape.DescribeListenersOutput, error) {
 	var rows []Listener
 	switch {
 	case in.LoadBalancerArn != nil && len(in.ListenerArns) > 0:
@@ -255,7 +256,7 @@ func (s *Service) DescribeListeners(tx *cloud.Tx, in *api.DescribeListenersInput
 		}
 		rows = append(rows, l)
 	}
-	out := &api.DescribeListenersOutput{Listeners: []api.Listener{}}
+	out := &shape.DescribeListenersOutput{Listeners: []shape.Listener{}}
 	rows, out.NextMarker = page(rows, func(l Listener) string { return l.ARN }, in.Marker, in.PageSize)
 	for _, l := range rows {
 		out.Listeners = append(out.Listeners, l.describe())
@@ -264,13 +265,13 @@ func (s *Service) DescribeListeners(tx *cloud.Tx, in *api.DescribeListenersInput
 }
 
 // ModifyListener changes what is given.
-func (s *Service) ModifyListener(tx *cloud.Tx, in *api.ModifyListenerInput) (*api.ModifyListenerOutput, error) {
-	was, err := s.listener(tx, val(in.ListenerArn))
+func (s *Service) ModifyListener(tx *cloud.Tx, in *shape.ModifyListenerInput) (*shape.ModifyListenerOutput, error) {
+	was, err := s.listener(tx, api.Value(in.ListenerArn))
 	if err != nil {
 		return nil, err
 	}
 	l := was
-	l.Protocol, l.Port = or(in.Protocol, l.Protocol), or(in.Port, l.Port)
+	l.Protocol, l.Port = api.Or(in.Protocol, l.Protocol), api.Or(in.Port, l.Port)
 	if err := s.checkListener(tx, l, in.Certificates); err != nil {
 		return nil, err
 	}
@@ -280,54 +281,54 @@ func (s *Service) ModifyListener(tx *cloud.Tx, in *api.ModifyListenerInput) (*ap
 		}
 	}
 	s.putListener(tx, was, l)
-	return &api.ModifyListenerOutput{Listeners: []api.Listener{l.describe()}}, nil
+	return &shape.ModifyListenerOutput{Listeners: []shape.Listener{l.describe()}}, nil
 }
 
 // DeleteListener removes a listener.
-func (s *Service) DeleteListener(tx *cloud.Tx, in *api.DeleteListenerInput) (*api.DeleteListenerOutput, error) {
-	l, err := s.listener(tx, val(in.ListenerArn))
+func (s *Service) DeleteListener(tx *cloud.Tx, in *shape.DeleteListenerInput) (*shape.DeleteListenerOutput, error) {
+	l, err := s.listener(tx, api.Value(in.ListenerArn))
 	if err != nil {
 		return nil, err
 	}
 	s.putListener(tx, l, Listener{})
-	return &api.DeleteListenerOutput{}, nil
+	return &shape.DeleteListenerOutput{}, nil
 }
 
 // DescribeListenerCertificates lists nothing: an HTTP listener has no certificate.
-func (s *Service) DescribeListenerCertificates(tx *cloud.Tx, in *api.DescribeListenerCertificatesInput) (*api.DescribeListenerCertificatesOutput, error) {
-	if _, err := s.listener(tx, val(in.ListenerArn)); err != nil {
+func (s *Service) DescribeListenerCertificates(tx *cloud.Tx, in *shape.DescribeListenerCertificatesInput) (*shape.DescribeListenerCertificatesOutput, error) {
+	if _, err := s.listener(tx, api.Value(in.ListenerArn)); err != nil {
 		return nil, err
 	}
-	return &api.DescribeListenerCertificatesOutput{Certificates: []api.Certificate{}}, nil
+	return &shape.DescribeListenerCertificatesOutput{Certificates: []shape.Certificate{}}, nil
 }
 
 // DescribeListenerAttributes lists all attributes.
-func (s *Service) DescribeListenerAttributes(tx *cloud.Tx, in *api.DescribeListenerAttributesInput) (*api.DescribeListenerAttributesOutput, error) {
-	l, err := s.listener(tx, val(in.ListenerArn))
+func (s *Service) DescribeListenerAttributes(tx *cloud.Tx, in *shape.DescribeListenerAttributesInput) (*shape.DescribeListenerAttributesOutput, error) {
+	l, err := s.listener(tx, api.Value(in.ListenerArn))
 	if err != nil {
 		return nil, err
 	}
-	return &api.DescribeListenerAttributesOutput{Attributes: l.describeAttributes()}, nil
+	return &shape.DescribeListenerAttributesOutput{Attributes: l.describeAttributes()}, nil
 }
 
-func (l Listener) describeAttributes() (list []api.ListenerAttribute) {
+func (l Listener) describeAttributes() (list []shape.ListenerAttribute) {
 	allAttributes(l.Attributes, listenerAttributes, func(k, v string) {
-		list = append(list, api.ListenerAttribute{Key: new(k), Value: new(v)})
+		list = append(list, shape.ListenerAttribute{Key: new(k), Value: new(v)})
 	})
 	return list
 }
 
 // ModifyListenerAttributes sets attributes, all or none.
-func (s *Service) ModifyListenerAttributes(tx *cloud.Tx, in *api.ModifyListenerAttributesInput) (*api.ModifyListenerAttributesOutput, error) {
-	l, err := s.listener(tx, val(in.ListenerArn))
+func (s *Service) ModifyListenerAttributes(tx *cloud.Tx, in *shape.ModifyListenerAttributesInput) (*shape.ModifyListenerAttributesOutput, error) {
+	l, err := s.listener(tx, api.Value(in.ListenerArn))
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range in.Attributes {
-		if l.Attributes, err = setAttribute(l.Attributes, listenerAttributes, "Listener", val(a.Key), val(a.Value)); err != nil {
+		if l.Attributes, err = setAttribute(l.Attributes, listenerAttributes, "Listener", api.Value(a.Key), api.Value(a.Value)); err != nil {
 			return nil, err
 		}
 	}
 	s.listeners.Put(tx, l.ARN, l)
-	return &api.ModifyListenerAttributesOutput{Attributes: l.describeAttributes()}, nil
+	return &shape.ModifyListenerAttributesOutput{Attributes: l.describeAttributes()}, nil
 }

@@ -6,7 +6,8 @@ import (
 	"strings"
 	"time"
 
-	api "github.com/billow-cloud/billow/api/elbv2"
+	"github.com/billow-cloud/billow/api"
+	shape "github.com/billow-cloud/billow/api/elbv2"
 	"github.com/billow-cloud/billow/cloud"
 )
 
@@ -46,16 +47,16 @@ func (s *Service) loadBalancer(tx *cloud.Tx, arn string) (LoadBalancer, error) {
 	}
 	b, ok := s.loadBalancers.Get(tx, arn)
 	if !ok {
-		return b, fail("LoadBalancerNotFound", "Load balancer '%s' not found", arn)
+		return b, api.Errorf("LoadBalancerNotFound", "Load balancer '%s' not found", arn)
 	}
 	return b, nil
 }
 
 // CreateLoadBalancer makes a load balancer, or answers with the one of this name if it has the same settings.
-func (s *Service) CreateLoadBalancer(tx *cloud.Tx, in *api.CreateLoadBalancerInput) (*api.CreateLoadBalancerOutput, error) {
+func (s *Service) CreateLoadBalancer(tx *cloud.Tx, in *shape.CreateLoadBalancerInput) (*shape.CreateLoadBalancerOutput, error) {
 	b := LoadBalancer{
-		Name: val(in.Name), Scheme: or(in.Scheme, api.LoadBalancerSchemeEnumInternetFacing),
-		IPAddressType: or(in.IpAddressType, "ipv4"), CreatedTime: tx.Now().Truncate(time.Millisecond),
+		Name: api.Value(in.Name), Scheme: api.Or(in.Scheme, shape.LoadBalancerSchemeEnumInternetFacing),
+		IPAddressType: api.Or(in.IpAddressType, "ipv4"), CreatedTime: tx.Now().Truncate(time.Millisecond),
 	}
 	if err := checkLoadBalancer(in, b); err != nil {
 		return nil, err
@@ -73,40 +74,40 @@ func (s *Service) CreateLoadBalancer(tx *cloud.Tx, in *api.CreateLoadBalancerInp
 	for _, old := range s.loadBalancerNames.Each(tx, b.Name) {
 		if old.Scheme != b.Scheme || old.IPAddressType != b.IPAddressType || !slices.Equal(old.Zones, b.Zones) ||
 			!slices.Equal(old.SecurityGroups, b.SecurityGroups) {
-			return nil, fail("DuplicateLoadBalancerName", "A load balancer with the same name '%s' exists, but with different settings", b.Name)
+			return nil, api.Errorf("DuplicateLoadBalancerName", "A load balancer with the same name '%s' exists, but with different settings", b.Name)
 		}
-		return &api.CreateLoadBalancerOutput{LoadBalancers: []api.LoadBalancer{old.describe("active")}}, nil
+		return &shape.CreateLoadBalancerOutput{LoadBalancers: []shape.LoadBalancer{old.describe("active")}}, nil
 	}
 	n := 0
 	for range s.loadBalancers.All(tx) {
 		n++
 	}
 	if n >= maxLoadBalancers {
-		return nil, fail("TooManyLoadBalancers", "The maximum number of load balancers, %d, has been reached", maxLoadBalancers)
+		return nil, api.Errorf("TooManyLoadBalancers", "The maximum number of load balancers, %d, has been reached", maxLoadBalancers)
 	}
 	b.ARN = arn(tx.Scope, "loadbalancer/app/"+b.Name+"/"+tx.Hex(16))
-	b.DNSName = s.DNSName(tx, b.Name, b.Scheme == api.LoadBalancerSchemeEnumInternal)
+	b.DNSName = s.DNSName(tx, b.Name, b.Scheme == shape.LoadBalancerSchemeEnumInternal)
 	if b.Address, err = s.AllocateAddress(tx, b.ARN); err != nil {
 		return nil, err
 	}
 	s.loadBalancers.Put(tx, b.ARN, b)
 	tx.Touch(Name, kindRoute, b.ARN)
 	s.nextMinute(tx, b.ARN)
-	return &api.CreateLoadBalancerOutput{LoadBalancers: []api.LoadBalancer{b.describe("provisioning")}}, nil
+	return &shape.CreateLoadBalancerOutput{LoadBalancers: []shape.LoadBalancer{b.describe("provisioning")}}, nil
 }
 
 // checkLoadBalancer refuses what cannot be built, rather than building something else.
-func checkLoadBalancer(in *api.CreateLoadBalancerInput, b LoadBalancer) error {
+func checkLoadBalancer(in *shape.CreateLoadBalancerInput, b LoadBalancer) error {
 	if err := CheckName("Load balancer", b.Name); err != nil {
 		return err
 	}
-	switch kind := or(in.Type, api.LoadBalancerTypeEnumApplication); {
+	switch kind := api.Or(in.Type, shape.LoadBalancerTypeEnumApplication); {
 	case strings.HasPrefix(b.Name, "internal-"):
 		return invalid("Load balancer name '%s' cannot begin with 'internal-'", b.Name)
-	case kind != api.LoadBalancerTypeEnumApplication:
-		return fail("InvalidConfigurationRequest", "Load balancers of type '%s' are not implemented; 'application' is", kind)
+	case kind != shape.LoadBalancerTypeEnumApplication:
+		return api.Errorf("InvalidConfigurationRequest", "Load balancers of type '%s' are not implemented; 'application' is", kind)
 	case b.IPAddressType != "ipv4":
-		return fail("InvalidConfigurationRequest", "The IP address type '%s' is not implemented; 'ipv4' is", b.IPAddressType)
+		return api.Errorf("InvalidConfigurationRequest", "The IP address type '%s' is not implemented; 'ipv4' is", b.IPAddressType)
 	}
 	return nil
 }
@@ -120,15 +121,15 @@ func (s *Service) DNSName(tx *cloud.Tx, name string, internal bool) string {
 }
 
 // zones checks subnets: at least two, one per zone, of one VPC (LB-DN-03).
-func (s *Service) zones(tx *cloud.Tx, subnets []string, mappings []api.SubnetMapping) ([]Zone, string, error) {
+func (s *Service) zones(tx *cloud.Tx, subnets []string, mappings []shape.SubnetMapping) ([]Zone, string, error) {
 	if len(subnets) > 0 && len(mappings) > 0 {
 		return nil, "", invalid("Subnets and subnet mappings cannot both be specified")
 	}
 	for _, m := range mappings {
 		if m.AllocationId != nil || m.PrivateIPv4Address != nil || m.IPv6Address != nil {
-			return nil, "", fail("InvalidConfigurationRequest", "Addresses cannot be specified for load balancers of type 'application'")
+			return nil, "", api.Errorf("InvalidConfigurationRequest", "Addresses cannot be specified for load balancers of type 'application'")
 		}
-		subnets = append(subnets, val(m.SubnetId))
+		subnets = append(subnets, api.Value(m.SubnetId))
 	}
 	var zones []Zone
 	vpc := ""
@@ -136,13 +137,13 @@ func (s *Service) zones(tx *cloud.Tx, subnets []string, mappings []api.SubnetMap
 		n, ok := s.ec2.Subnet(tx, id)
 		switch {
 		case !ok:
-			return nil, "", fail("SubnetNotFound", "The subnet ID '%s' does not exist", id)
+			return nil, "", api.Errorf("SubnetNotFound", "The subnet ID '%s' does not exist", id)
 		case vpc != "" && n.VPCID != vpc:
-			return nil, "", fail("InvalidConfigurationRequest", "All subnets must belong to the same VPC")
+			return nil, "", api.Errorf("InvalidConfigurationRequest", "All subnets must belong to the same VPC")
 		case slices.Contains(zones, Zone{n.Zone, id}):
 			continue
 		case slices.ContainsFunc(zones, func(z Zone) bool { return z.Name == n.Zone }):
-			return nil, "", fail("InvalidConfigurationRequest", "A load balancer cannot be attached to multiple subnets in the same Availability Zone")
+			return nil, "", api.Errorf("InvalidConfigurationRequest", "A load balancer cannot be attached to multiple subnets in the same Availability Zone")
 		}
 		vpc = n.VPCID
 		zones = append(zones, Zone{n.Zone, id})
@@ -164,36 +165,36 @@ func (s *Service) securityGroups(tx *cloud.Tx, vpc string, ids []string) ([]stri
 	for _, id := range ids {
 		g, ok := s.ec2.SecurityGroup(tx, id)
 		if !ok {
-			return nil, fail("InvalidSecurityGroup", "The security group '%s' does not exist", id)
+			return nil, api.Errorf("InvalidSecurityGroup", "The security group '%s' does not exist", id)
 		}
 		if g.VPCID != vpc {
-			return nil, fail("InvalidConfigurationRequest", "The security group '%s' does not belong to VPC '%s'", id, vpc)
+			return nil, api.Errorf("InvalidConfigurationRequest", "The security group '%s' does not belong to VPC '%s'", id, vpc)
 		}
 	}
 	return slices.Compact(slices.Sorted(slices.Values(ids))), nil
 }
 
-func (b LoadBalancer) describe(state string) api.LoadBalancer {
-	d := api.LoadBalancer{
+func (b LoadBalancer) describe(state string) shape.LoadBalancer {
+	d := shape.LoadBalancer{
 		LoadBalancerArn: new(b.ARN), LoadBalancerName: new(b.Name), DNSName: new(b.DNSName),
 		CanonicalHostedZoneId: new(hostedZone), CreatedTime: new(b.CreatedTime), Scheme: new(b.Scheme), VpcId: new(b.VPC),
-		State: &api.LoadBalancerState{Code: new(state)}, Type: new(api.LoadBalancerTypeEnumApplication),
+		State: &shape.LoadBalancerState{Code: new(state)}, Type: new(shape.LoadBalancerTypeEnumApplication),
 		AvailabilityZones: b.describeZones(), SecurityGroups: b.SecurityGroups, IpAddressType: new(b.IPAddressType),
 		EnablePrefixForIpv6SourceNat: new("off"),
 	}
 	return d
 }
 
-func (b LoadBalancer) describeZones() []api.AvailabilityZone {
-	var zones []api.AvailabilityZone
+func (b LoadBalancer) describeZones() []shape.AvailabilityZone {
+	var zones []shape.AvailabilityZone
 	for _, z := range b.Zones {
-		zones = append(zones, api.AvailabilityZone{ZoneName: new(z.Name), SubnetId: new(z.Subnet), LoadBalancerAddresses: []api.LoadBalancerAddress{}})
+		zones = append(zones, shape.AvailabilityZone{ZoneName: new(z.Name), SubnetId: new(z.Subnet), LoadBalancerAddresses: []shape.LoadBalancerAddress{}})
 	}
 	return zones
 }
 
 // DescribeLoadBalancers lists load balancers: all, or those of the given ARNs or names.
-func (s *Service) DescribeLoadBalancers(tx *cloud.Tx, in *api.DescribeLoadBalancersInput) (*api.DescribeLoadBalancersOutput, error) {
+func (s *Service) DescribeLoadBalancers(tx *cloud.Tx, in *shape.DescribeLoadBalancersInput) (*shape.DescribeLoadBalancersOutput, error) {
 	if len(in.LoadBalancerArns) > 0 && len(in.Names) > 0 {
 		return nil, invalid("Load balancer names and load balancer ARNs cannot be specified at the same time")
 	}
@@ -211,7 +212,7 @@ func (s *Service) DescribeLoadBalancers(tx *cloud.Tx, in *api.DescribeLoadBalanc
 			rows = append(rows, b)
 		}
 		if len(rows) == n {
-			return nil, fail("LoadBalancerNotFound", "Load balancers '[%s]' not found", name)
+			return nil, api.Errorf("LoadBalancerNotFound", "Load balancers '[%s]' not found", name)
 		}
 	}
 	if len(in.LoadBalancerArns) == 0 && len(in.Names) == 0 {
@@ -219,7 +220,7 @@ func (s *Service) DescribeLoadBalancers(tx *cloud.Tx, in *api.DescribeLoadBalanc
 			rows = append(rows, b)
 		}
 	}
-	out := &api.DescribeLoadBalancersOutput{LoadBalancers: []api.LoadBalancer{}}
+	out := &shape.DescribeLoadBalancersOutput{LoadBalancers: []shape.LoadBalancer{}}
 	rows, out.NextMarker = page(rows, func(b LoadBalancer) string { return b.ARN }, in.Marker, in.PageSize)
 	for _, b := range rows {
 		out.LoadBalancers = append(out.LoadBalancers, b.describe("active"))
@@ -228,17 +229,17 @@ func (s *Service) DescribeLoadBalancers(tx *cloud.Tx, in *api.DescribeLoadBalanc
 }
 
 // DeleteLoadBalancer removes a load balancer with its listeners. One that is not there is no error.
-func (s *Service) DeleteLoadBalancer(tx *cloud.Tx, in *api.DeleteLoadBalancerInput) (*api.DeleteLoadBalancerOutput, error) {
-	arn := val(in.LoadBalancerArn)
+func (s *Service) DeleteLoadBalancer(tx *cloud.Tx, in *shape.DeleteLoadBalancerInput) (*shape.DeleteLoadBalancerOutput, error) {
+	arn := api.Value(in.LoadBalancerArn)
 	if err := checkARN(arn, "loadbalancer", "load balancer"); err != nil {
 		return nil, err
 	}
 	b, ok := s.loadBalancers.Get(tx, arn)
 	if !ok {
-		return &api.DeleteLoadBalancerOutput{}, nil
+		return &shape.DeleteLoadBalancerOutput{}, nil
 	}
 	if b.attribute(keyDeletionProtection) == "true" {
-		return nil, fail("OperationNotPermitted", "Load balancer '%s' cannot be deleted because deletion protection is enabled", arn)
+		return nil, api.Errorf("OperationNotPermitted", "Load balancer '%s' cannot be deleted because deletion protection is enabled", arn)
 	}
 	var groups []string
 	for key, l := range s.listenersOf(tx, arn) {
@@ -252,12 +253,12 @@ func (s *Service) DeleteLoadBalancer(tx *cloud.Tx, in *api.DeleteLoadBalancerInp
 	}
 	tx.Touch(Name, kindRoute, arn)
 	tx.At(Name, kindMinute, arn, time.Time{})
-	return &api.DeleteLoadBalancerOutput{}, nil
+	return &shape.DeleteLoadBalancerOutput{}, nil
 }
 
 // SetSecurityGroups replaces the security groups.
-func (s *Service) SetSecurityGroups(tx *cloud.Tx, in *api.SetSecurityGroupsInput) (*api.SetSecurityGroupsOutput, error) {
-	b, err := s.loadBalancer(tx, val(in.LoadBalancerArn))
+func (s *Service) SetSecurityGroups(tx *cloud.Tx, in *shape.SetSecurityGroupsInput) (*shape.SetSecurityGroupsOutput, error) {
+	b, err := s.loadBalancer(tx, api.Value(in.LoadBalancerArn))
 	if err != nil {
 		return nil, err
 	}
@@ -265,12 +266,12 @@ func (s *Service) SetSecurityGroups(tx *cloud.Tx, in *api.SetSecurityGroupsInput
 		return nil, err
 	}
 	s.loadBalancers.Put(tx, b.ARN, b)
-	return &api.SetSecurityGroupsOutput{SecurityGroupIds: b.SecurityGroups}, nil
+	return &shape.SetSecurityGroupsOutput{SecurityGroupIds: b.SecurityGroups}, nil
 }
 
 // SetSubnets replaces the subnets, and with them the zones that are enabled.
-func (s *Service) SetSubnets(tx *cloud.Tx, in *api.SetSubnetsInput) (*api.SetSubnetsOutput, error) {
-	b, err := s.loadBalancer(tx, val(in.LoadBalancerArn))
+func (s *Service) SetSubnets(tx *cloud.Tx, in *shape.SetSubnetsInput) (*shape.SetSubnetsOutput, error) {
+	b, err := s.loadBalancer(tx, api.Value(in.LoadBalancerArn))
 	if err != nil {
 		return nil, err
 	}
@@ -279,58 +280,58 @@ func (s *Service) SetSubnets(tx *cloud.Tx, in *api.SetSubnetsInput) (*api.SetSub
 		return nil, err
 	}
 	if vpc != b.VPC {
-		return nil, fail("InvalidConfigurationRequest", "All subnets must belong to VPC '%s'", b.VPC)
+		return nil, api.Errorf("InvalidConfigurationRequest", "All subnets must belong to VPC '%s'", b.VPC)
 	}
-	if t := or(in.IpAddressType, "ipv4"); t != "ipv4" {
-		return nil, fail("InvalidConfigurationRequest", "The IP address type '%s' is not implemented; 'ipv4' is", t)
+	if t := api.Or(in.IpAddressType, "ipv4"); t != "ipv4" {
+		return nil, api.Errorf("InvalidConfigurationRequest", "The IP address type '%s' is not implemented; 'ipv4' is", t)
 	}
 	b.Zones = zones
 	s.loadBalancers.Put(tx, b.ARN, b)
 	for _, g := range s.groupsOf(tx, b.ARN) {
 		s.judgeGroup(tx, g)
 	}
-	return &api.SetSubnetsOutput{AvailabilityZones: b.describeZones(), IpAddressType: new(b.IPAddressType)}, nil
+	return &shape.SetSubnetsOutput{AvailabilityZones: b.describeZones(), IpAddressType: new(b.IPAddressType)}, nil
 }
 
 // SetIpAddressType takes ipv4, which every load balancer has.
-func (s *Service) SetIpAddressType(tx *cloud.Tx, in *api.SetIpAddressTypeInput) (*api.SetIpAddressTypeOutput, error) {
-	if _, err := s.loadBalancer(tx, val(in.LoadBalancerArn)); err != nil {
+func (s *Service) SetIpAddressType(tx *cloud.Tx, in *shape.SetIpAddressTypeInput) (*shape.SetIpAddressTypeOutput, error) {
+	if _, err := s.loadBalancer(tx, api.Value(in.LoadBalancerArn)); err != nil {
 		return nil, err
 	}
-	if t := val(in.IpAddressType); t != "ipv4" {
-		return nil, fail("InvalidConfigurationRequest", "The IP address type '%s' is not implemented; 'ipv4' is", t)
+	if t := api.Value(in.IpAddressType); t != "ipv4" {
+		return nil, api.Errorf("InvalidConfigurationRequest", "The IP address type '%s' is not implemented; 'ipv4' is", t)
 	}
-	return &api.SetIpAddressTypeOutput{IpAddressType: in.IpAddressType}, nil
+	return &shape.SetIpAddressTypeOutput{IpAddressType: in.IpAddressType}, nil
 }
 
 // DescribeLoadBalancerAttributes lists all attributes.
-func (s *Service) DescribeLoadBalancerAttributes(tx *cloud.Tx, in *api.DescribeLoadBalancerAttributesInput) (*api.DescribeLoadBalancerAttributesOutput, error) {
-	b, err := s.loadBalancer(tx, val(in.LoadBalancerArn))
+func (s *Service) DescribeLoadBalancerAttributes(tx *cloud.Tx, in *shape.DescribeLoadBalancerAttributesInput) (*shape.DescribeLoadBalancerAttributesOutput, error) {
+	b, err := s.loadBalancer(tx, api.Value(in.LoadBalancerArn))
 	if err != nil {
 		return nil, err
 	}
-	return &api.DescribeLoadBalancerAttributesOutput{Attributes: b.describeAttributes()}, nil
+	return &shape.DescribeLoadBalancerAttributesOutput{Attributes: b.describeAttributes()}, nil
 }
 
-func (b LoadBalancer) describeAttributes() (list []api.LoadBalancerAttribute) {
+func (b LoadBalancer) describeAttributes() (list []shape.LoadBalancerAttribute) {
 	allAttributes(b.Attributes, loadBalancerAttributes, func(k, v string) {
-		list = append(list, api.LoadBalancerAttribute{Key: new(k), Value: new(v)})
+		list = append(list, shape.LoadBalancerAttribute{Key: new(k), Value: new(v)})
 	})
 	return list
 }
 
 // ModifyLoadBalancerAttributes sets attributes, all or none.
-func (s *Service) ModifyLoadBalancerAttributes(tx *cloud.Tx, in *api.ModifyLoadBalancerAttributesInput) (*api.ModifyLoadBalancerAttributesOutput, error) {
-	b, err := s.loadBalancer(tx, val(in.LoadBalancerArn))
+func (s *Service) ModifyLoadBalancerAttributes(tx *cloud.Tx, in *shape.ModifyLoadBalancerAttributesInput) (*shape.ModifyLoadBalancerAttributesOutput, error) {
+	b, err := s.loadBalancer(tx, api.Value(in.LoadBalancerArn))
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range in.Attributes {
-		if b.Attributes, err = setAttribute(b.Attributes, loadBalancerAttributes, "Load balancer", val(a.Key), val(a.Value)); err != nil {
+		if b.Attributes, err = setAttribute(b.Attributes, loadBalancerAttributes, "Load balancer", api.Value(a.Key), api.Value(a.Value)); err != nil {
 			return nil, err
 		}
 	}
 	s.loadBalancers.Put(tx, b.ARN, b)
 	tx.Touch(Name, kindRoute, b.ARN)
-	return &api.ModifyLoadBalancerAttributesOutput{Attributes: b.describeAttributes()}, nil
+	return &shape.ModifyLoadBalancerAttributesOutput{Attributes: b.describeAttributes()}, nil
 }

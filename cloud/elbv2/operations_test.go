@@ -8,7 +8,7 @@ import (
 	"time"
 
 	cwapi "github.com/billow-cloud/billow/api/cloudwatch"
-	api "github.com/billow-cloud/billow/api/elbv2"
+	shape "github.com/billow-cloud/billow/api/elbv2"
 	"github.com/billow-cloud/billow/cloud"
 )
 
@@ -29,17 +29,17 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s does not match %s", text, pattern)
 		}
 	}
-	d := do[api.DescribeLoadBalancersOutput](w, "DescribeLoadBalancers", &api.DescribeLoadBalancersInput{Names: []string{"front"}}).LoadBalancers[0]
+	d := do[shape.DescribeLoadBalancersOutput](w, "DescribeLoadBalancers", &shape.DescribeLoadBalancersInput{Names: []string{"front"}}).LoadBalancers[0]
 	if *d.State.Code != "active" || len(d.AvailabilityZones) != 2 || *d.AvailabilityZones[1].ZoneName != "us-east-1b" || len(d.SecurityGroups) != 1 {
 		t.Errorf("%+v", d)
 	}
-	rule := do[api.DescribeRulesOutput](w, "DescribeRules", &api.DescribeRulesInput{ListenerArn: &listener}).Rules[0]
-	same := do[api.DescribeRulesOutput](w, "DescribeRules", &api.DescribeRulesInput{RuleArns: []string{*rule.RuleArn}}).Rules
+	rule := do[shape.DescribeRulesOutput](w, "DescribeRules", &shape.DescribeRulesInput{ListenerArn: &listener}).Rules[0]
+	same := do[shape.DescribeRulesOutput](w, "DescribeRules", &shape.DescribeRulesInput{RuleArns: []string{*rule.RuleArn}}).Rules
 	if !*rule.IsDefault || *rule.Priority != "default" || len(same) != 1 || *rule.Actions[0].TargetGroupArn != group {
 		t.Errorf("%+v", rule)
 	}
 	subnets, _ := w.subnets()
-	inner := do[api.CreateLoadBalancerOutput](w, "CreateLoadBalancer", &api.CreateLoadBalancerInput{
+	inner := do[shape.CreateLoadBalancerOutput](w, "CreateLoadBalancer", &shape.CreateLoadBalancerInput{
 		Name: new("back"), Subnets: subnets, Scheme: new("internal"),
 	}).LoadBalancers[0]
 	if !regexp.MustCompile(`^internal-back-\d+\.`).MatchString(*inner.DNSName) {
@@ -54,21 +54,21 @@ func TestErrors(t *testing.T) {
 	front, back := *w.loadBalancer("front").LoadBalancerArn, *w.loadBalancer("back").LoadBalancerArn
 	web, idle := w.targetGroup("web"), w.targetGroup("idle")
 	listener := w.listener(front, 80, web)
-	create := func(name string, change func(*api.CreateLoadBalancerInput)) *api.CreateLoadBalancerInput {
-		in := &api.CreateLoadBalancerInput{Name: new(name), Subnets: subnets[:2]}
+	create := func(name string, change func(*shape.CreateLoadBalancerInput)) *shape.CreateLoadBalancerInput {
+		in := &shape.CreateLoadBalancerInput{Name: new(name), Subnets: subnets[:2]}
 		change(in)
 		return in
 	}
-	group := func(change func(*api.CreateTargetGroupInput)) *api.CreateTargetGroupInput {
-		in := &api.CreateTargetGroupInput{Name: new("web"), Protocol: new("HTTP"), Port: new(int32(80)), VpcId: &vpc}
+	group := func(change func(*shape.CreateTargetGroupInput)) *shape.CreateTargetGroupInput {
+		in := &shape.CreateTargetGroupInput{Name: new("web"), Protocol: new("HTTP"), Port: new(int32(80)), VpcId: &vpc}
 		change(in)
 		return in
 	}
-	listen := func(lb string, port int32, protocol string, actions []api.Action) *api.CreateListenerInput {
-		return &api.CreateListenerInput{LoadBalancerArn: &lb, Protocol: &protocol, Port: &port, DefaultActions: actions}
+	listen := func(lb string, port int32, protocol string, actions []shape.Action) *shape.CreateListenerInput {
+		return &shape.CreateListenerInput{LoadBalancerArn: &lb, Protocol: &protocol, Port: &port, DefaultActions: actions}
 	}
-	attribute := func(key, value string) *api.ModifyTargetGroupAttributesInput {
-		return &api.ModifyTargetGroupAttributesInput{TargetGroupArn: &web, Attributes: []api.TargetGroupAttribute{{Key: &key, Value: &value}}}
+	attribute := func(key, value string) *shape.ModifyTargetGroupAttributesInput {
+		return &shape.ModifyTargetGroupAttributesInput{TargetGroupArn: &web, Attributes: []shape.TargetGroupAttribute{{Key: &key, Value: &value}}}
 	}
 	gone := front[:len(front)-4] + "ffff"
 	for i, c := range []struct {
@@ -76,43 +76,43 @@ func TestErrors(t *testing.T) {
 		in        any
 		code      string
 	}{
-		{"CreateLoadBalancer", create("front", func(in *api.CreateLoadBalancerInput) {}), ""}, // the same again
-		{"CreateLoadBalancer", create("front", func(in *api.CreateLoadBalancerInput) { in.Scheme = new("internal") }), "DuplicateLoadBalancerName"},
-		{"CreateLoadBalancer", create("x", func(in *api.CreateLoadBalancerInput) { in.Subnets = subnets[:1] }), "ValidationError"},
-		{"CreateLoadBalancer", create("x", func(in *api.CreateLoadBalancerInput) { in.Subnets = []string{subnets[0], "subnet-none"} }), "SubnetNotFound"},
-		{"CreateLoadBalancer", create("x", func(in *api.CreateLoadBalancerInput) { in.SecurityGroups = []string{"sg-none"} }), "InvalidSecurityGroup"},
-		{"CreateLoadBalancer", create("x", func(in *api.CreateLoadBalancerInput) { in.Type = new("network") }), "InvalidConfigurationRequest"},
-		{"CreateLoadBalancer", create("-x", func(in *api.CreateLoadBalancerInput) {}), "ValidationError"},
-		{"CreateLoadBalancer", create("a_b", func(in *api.CreateLoadBalancerInput) {}), "ValidationError"},
-		{"CreateLoadBalancer", create("internal-x", func(in *api.CreateLoadBalancerInput) {}), "ValidationError"},
-		{"DescribeLoadBalancers", &api.DescribeLoadBalancersInput{Names: []string{"none"}}, "LoadBalancerNotFound"},
-		{"DescribeLoadBalancers", &api.DescribeLoadBalancersInput{LoadBalancerArns: []string{gone}}, "LoadBalancerNotFound"},
-		{"DescribeLoadBalancers", &api.DescribeLoadBalancersInput{LoadBalancerArns: []string{"front"}}, "ValidationError"},
-		{"DeleteLoadBalancer", &api.DeleteLoadBalancerInput{LoadBalancerArn: &gone}, ""},
-		{"CreateTargetGroup", group(func(in *api.CreateTargetGroupInput) {}), ""},
-		{"CreateTargetGroup", group(func(in *api.CreateTargetGroupInput) { in.Port = new(int32(81)) }), "DuplicateTargetGroupName"},
-		{"CreateTargetGroup", group(func(in *api.CreateTargetGroupInput) { in.VpcId = new("vpc-none") }), "ValidationError"},
-		{"CreateTargetGroup", group(func(in *api.CreateTargetGroupInput) { in.Protocol = new("TCP") }), "InvalidConfigurationRequest"},
-		{"CreateTargetGroup", group(func(in *api.CreateTargetGroupInput) { in.HealthCheckPath = new("ping") }), "ValidationError"},
-		{"CreateTargetGroup", group(func(in *api.CreateTargetGroupInput) { in.HealthCheckTimeoutSeconds = new(int32(30)) }), "ValidationError"},
-		{"CreateTargetGroup", group(func(in *api.CreateTargetGroupInput) { in.Matcher = &api.Matcher{HttpCode: new("200-600")} }), "ValidationError"},
-		{"DescribeTargetGroups", &api.DescribeTargetGroupsInput{Names: []string{"none"}}, "TargetGroupNotFound"},
-		{"DeleteTargetGroup", &api.DeleteTargetGroupInput{TargetGroupArn: &web}, "ResourceInUse"},
+		{"CreateLoadBalancer", create("front", func(in *shape.CreateLoadBalancerInput) {}), ""}, // the same again
+		{"CreateLoadBalancer", create("front", func(in *shape.CreateLoadBalancerInput) { in.Scheme = new("internal") }), "DuplicateLoadBalancerName"},
+		{"CreateLoadBalancer", create("x", func(in *shape.CreateLoadBalancerInput) { in.Subnets = subnets[:1] }), "ValidationError"},
+		{"CreateLoadBalancer", create("x", func(in *shape.CreateLoadBalancerInput) { in.Subnets = []string{subnets[0], "subnet-none"} }), "SubnetNotFound"},
+		{"CreateLoadBalancer", create("x", func(in *shape.CreateLoadBalancerInput) { in.SecurityGroups = []string{"sg-none"} }), "InvalidSecurityGroup"},
+		{"CreateLoadBalancer", create("x", func(in *shape.CreateLoadBalancerInput) { in.Type = new("network") }), "InvalidConfigurationRequest"},
+		{"CreateLoadBalancer", create("-x", func(in *shape.CreateLoadBalancerInput) {}), "ValidationError"},
+		{"CreateLoadBalancer", create("a_b", func(in *shape.CreateLoadBalancerInput) {}), "ValidationError"},
+		{"CreateLoadBalancer", create("internal-x", func(in *shape.CreateLoadBalancerInput) {}), "ValidationError"},
+		{"DescribeLoadBalancers", &shape.DescribeLoadBalancersInput{Names: []string{"none"}}, "LoadBalancerNotFound"},
+		{"DescribeLoadBalancers", &shape.DescribeLoadBalancersInput{LoadBalancerArns: []string{gone}}, "LoadBalancerNotFound"},
+		{"DescribeLoadBalancers", &shape.DescribeLoadBalancersInput{LoadBalancerArns: []string{"front"}}, "ValidationError"},
+		{"DeleteLoadBalancer", &shape.DeleteLoadBalancerInput{LoadBalancerArn: &gone}, ""},
+		{"CreateTargetGroup", group(func(in *shape.CreateTargetGroupInput) {}), ""},
+		{"CreateTargetGroup", group(func(in *shape.CreateTargetGroupInput) { in.Port = new(int32(81)) }), "DuplicateTargetGroupName"},
+		{"CreateTargetGroup", group(func(in *shape.CreateTargetGroupInput) { in.VpcId = new("vpc-none") }), "ValidationError"},
+		{"CreateTargetGroup", group(func(in *shape.CreateTargetGroupInput) { in.Protocol = new("TCP") }), "InvalidConfigurationRequest"},
+		{"CreateTargetGroup", group(func(in *shape.CreateTargetGroupInput) { in.HealthCheckPath = new("ping") }), "ValidationError"},
+		{"CreateTargetGroup", group(func(in *shape.CreateTargetGroupInput) { in.HealthCheckTimeoutSeconds = new(int32(30)) }), "ValidationError"},
+		{"CreateTargetGroup", group(func(in *shape.CreateTargetGroupInput) { in.Matcher = &shape.Matcher{HttpCode: new("200-600")} }), "ValidationError"},
+		{"DescribeTargetGroups", &shape.DescribeTargetGroupsInput{Names: []string{"none"}}, "TargetGroupNotFound"},
+		{"DeleteTargetGroup", &shape.DeleteTargetGroupInput{TargetGroupArn: &web}, "ResourceInUse"},
 		{"CreateListener", listen(front, 80, "HTTP", forward(idle)), "DuplicateListener"},
 		{"CreateListener", listen(back, 80, "HTTP", forward(web)), "TargetGroupAssociationLimit"},
 		{"CreateListener", listen(back, 443, "HTTPS", forward(idle)), "UnsupportedProtocol"},
-		{"CreateListener", listen(back, 80, "HTTP", []api.Action{{Type: new("redirect")}}), "InvalidLoadBalancerAction"},
+		{"CreateListener", listen(back, 80, "HTTP", []shape.Action{{Type: new("redirect")}}), "InvalidLoadBalancerAction"},
 		{"CreateListener", listen(back, 80, "HTTP", forward(idle, idle)), "ValidationError"},
 		{"CreateListener", listen(back, 80, "HTTP", forward(idle[:len(idle)-1]+"g")), "TargetGroupNotFound"},
-		{"DescribeListeners", &api.DescribeListenersInput{ListenerArns: []string{listener[:len(listener)-1] + "g"}}, "ListenerNotFound"},
-		{"RegisterTargets", &api.RegisterTargetsInput{TargetGroupArn: &web, Targets: targets("i-0123456789abcdef0")}, "InvalidTarget"},
+		{"DescribeListeners", &shape.DescribeListenersInput{ListenerArns: []string{listener[:len(listener)-1] + "g"}}, "ListenerNotFound"},
+		{"RegisterTargets", &shape.RegisterTargetsInput{TargetGroupArn: &web, Targets: targets("i-0123456789abcdef0")}, "InvalidTarget"},
 		{"ModifyTargetGroupAttributes", attribute("none", "1"), "ValidationError"},
 		{"ModifyTargetGroupAttributes", attribute(keyDelay, "3601"), "ValidationError"},
 		{"ModifyTargetGroupAttributes", attribute(keyAnomaly, "on"), "InvalidConfigurationRequest"},
-		{"ModifyTargetGroup", &api.ModifyTargetGroupInput{TargetGroupArn: &web, HealthCheckEnabled: new(false)}, "InvalidConfigurationRequest"},
-		{"AddTags", &api.AddTagsInput{ResourceArns: []string{web, gone}, Tags: []api.Tag{{Key: new("k")}}}, "LoadBalancerNotFound"},
-		{"AddTags", &api.AddTagsInput{ResourceArns: []string{web}, Tags: []api.Tag{{Key: new("k")}, {Key: new("k")}}}, "DuplicateTagKeys"},
-		{"CreateRule", &api.CreateRuleInput{ListenerArn: &listener}, "NotImplemented"},
+		{"ModifyTargetGroup", &shape.ModifyTargetGroupInput{TargetGroupArn: &web, HealthCheckEnabled: new(false)}, "InvalidConfigurationRequest"},
+		{"AddTags", &shape.AddTagsInput{ResourceArns: []string{web, gone}, Tags: []shape.Tag{{Key: new("k")}}}, "LoadBalancerNotFound"},
+		{"AddTags", &shape.AddTagsInput{ResourceArns: []string{web}, Tags: []shape.Tag{{Key: new("k")}, {Key: new("k")}}}, "DuplicateTagKeys"},
+		{"CreateRule", &shape.CreateRuleInput{ListenerArn: &listener}, "NotImplemented"},
 	} {
 		before := fmt.Sprint(dump(w.c))
 		if _, code := w.try(Name, c.operation, c.in); code != c.code {
@@ -131,7 +131,7 @@ func TestAddresses(t *testing.T) {
 	if w.routes[a].Address != "127.65.0.1" || w.routes[b].Address != "127.65.0.2" {
 		t.Errorf("%s and %s", w.routes[a].Address, w.routes[b].Address)
 	}
-	do[api.DeleteLoadBalancerOutput](w, "DeleteLoadBalancer", &api.DeleteLoadBalancerInput{LoadBalancerArn: &a})
+	do[shape.DeleteLoadBalancerOutput](w, "DeleteLoadBalancer", &shape.DeleteLoadBalancerInput{LoadBalancerArn: &a})
 	if r, told := w.routes[a]; !told || r != nil {
 		t.Error("the data plane was not told that it is gone")
 	}
@@ -147,9 +147,9 @@ func TestPages(t *testing.T) {
 		w.targetGroup(fmt.Sprint("g", i))
 	}
 	var names []string
-	in := &api.DescribeTargetGroupsInput{PageSize: new(int32(3))}
+	in := &shape.DescribeTargetGroupsInput{PageSize: new(int32(3))}
 	for range 4 {
-		out := do[api.DescribeTargetGroupsOutput](w, "DescribeTargetGroups", in)
+		out := do[shape.DescribeTargetGroupsOutput](w, "DescribeTargetGroups", in)
 		for _, g := range out.TargetGroups {
 			names = append(names, *g.TargetGroupName)
 		}
@@ -165,8 +165,8 @@ func TestPages(t *testing.T) {
 func TestAttributes(t *testing.T) {
 	w, lb, group, _ := serving(t, 1)
 	set := func(key, value string) {
-		do[api.ModifyLoadBalancerAttributesOutput](w, "ModifyLoadBalancerAttributes", &api.ModifyLoadBalancerAttributesInput{
-			LoadBalancerArn: &lb, Attributes: []api.LoadBalancerAttribute{{Key: &key, Value: &value}},
+		do[shape.ModifyLoadBalancerAttributesOutput](w, "ModifyLoadBalancerAttributes", &shape.ModifyLoadBalancerAttributesInput{
+			LoadBalancerArn: &lb, Attributes: []shape.LoadBalancerAttribute{{Key: &key, Value: &value}},
 		})
 	}
 	if r := w.routes[lb]; r.IdleTimeout != time.Minute || r.ClientKeepAlive != time.Hour || r.XForwardedFor != "append" { // LB-HD-01, LB-HD-03
@@ -178,17 +178,17 @@ func TestAttributes(t *testing.T) {
 	if r := w.routes[lb]; r.IdleTimeout != 2*time.Minute || r.XForwardedFor != "remove" {
 		t.Errorf("%+v", r)
 	}
-	if _, code := w.try(Name, "DeleteLoadBalancer", &api.DeleteLoadBalancerInput{LoadBalancerArn: &lb}); code != "OperationNotPermitted" {
+	if _, code := w.try(Name, "DeleteLoadBalancer", &shape.DeleteLoadBalancerInput{LoadBalancerArn: &lb}); code != "OperationNotPermitted" {
 		t.Error(code)
 	}
 	set(keyDeletionProtection, "false")
-	list := do[api.DescribeTargetGroupAttributesOutput](w, "DescribeTargetGroupAttributes", &api.DescribeTargetGroupAttributesInput{TargetGroupArn: &group}).Attributes
+	list := do[shape.DescribeTargetGroupAttributesOutput](w, "DescribeTargetGroupAttributes", &shape.DescribeTargetGroupAttributesInput{TargetGroupArn: &group}).Attributes
 	if len(list) != len(targetGroupAttributes) || *list[0].Key != keyDelay || *list[0].Value != "300" {
 		t.Errorf("%+v", list)
 	}
-	g := do[api.ModifyTargetGroupOutput](w, "ModifyTargetGroup", &api.ModifyTargetGroupInput{
+	g := do[shape.ModifyTargetGroupOutput](w, "ModifyTargetGroup", &shape.ModifyTargetGroupInput{
 		TargetGroupArn: &group, HealthCheckPath: new("/ping"), HealthCheckPort: new("8081"), HealthCheckIntervalSeconds: new(int32(10)),
-		Matcher: &api.Matcher{HttpCode: new("200,301-302")},
+		Matcher: &shape.Matcher{HttpCode: new("200,301-302")},
 	}).TargetGroups[0]
 	if h := w.routes[lb].TargetGroups[0].HealthCheck; h != (RouteHealthCheck{true, "HTTP", 8081, "/ping", 10 * time.Second, 5 * time.Second, "200,301-302"}) {
 		t.Errorf("%+v", h)
@@ -196,9 +196,9 @@ func TestAttributes(t *testing.T) {
 	if *g.UnhealthyThresholdCount != 2 || *g.HealthyThresholdCount != 5 || *g.HealthCheckTimeoutSeconds != 5 { // LB-HC-01
 		t.Errorf("%+v", g)
 	}
-	do[api.AddTagsOutput](w, "AddTags", &api.AddTagsInput{ResourceArns: []string{lb, group}, Tags: []api.Tag{{Key: new("k"), Value: new("v")}}})
-	do[api.RemoveTagsOutput](w, "RemoveTags", &api.RemoveTagsInput{ResourceArns: []string{lb}, TagKeys: []string{"k"}})
-	tags := do[api.DescribeTagsOutput](w, "DescribeTags", &api.DescribeTagsInput{ResourceArns: []string{lb, group}}).TagDescriptions
+	do[shape.AddTagsOutput](w, "AddTags", &shape.AddTagsInput{ResourceArns: []string{lb, group}, Tags: []shape.Tag{{Key: new("k"), Value: new("v")}}})
+	do[shape.RemoveTagsOutput](w, "RemoveTags", &shape.RemoveTagsInput{ResourceArns: []string{lb}, TagKeys: []string{"k"}})
+	tags := do[shape.DescribeTagsOutput](w, "DescribeTags", &shape.DescribeTagsInput{ResourceArns: []string{lb, group}}).TagDescriptions
 	if len(tags[0].Tags) != 0 || len(tags[1].Tags) != 1 {
 		t.Errorf("%+v", tags)
 	}
@@ -209,17 +209,17 @@ func TestWeightedForward(t *testing.T) {
 	w, lb, group, ids := serving(t, 1)
 	other := w.targetGroup("other")
 	w.register(other, ids...)
-	listener := *do[api.DescribeListenersOutput](w, "DescribeListeners", &api.DescribeListenersInput{LoadBalancerArn: &lb}).Listeners[0].ListenerArn
+	listener := *do[shape.DescribeListenersOutput](w, "DescribeListeners", &shape.DescribeListenersInput{LoadBalancerArn: &lb}).Listeners[0].ListenerArn
 	both := forward(group, other)
 	both[0].ForwardConfig.TargetGroups[1].Weight = new(int32(9))
-	do[api.ModifyListenerOutput](w, "ModifyListener", &api.ModifyListenerInput{ListenerArn: &listener, DefaultActions: both})
+	do[shape.ModifyListenerOutput](w, "ModifyListener", &shape.ModifyListenerInput{ListenerArn: &listener, DefaultActions: both})
 	if got := w.routes[lb].Listeners[0].Forward; !slices.Equal(got, []RouteForward{{group, 1}, {other, 9}}) {
 		t.Errorf("%+v", got)
 	}
 	if w.health(group, ids[0]) != "healthy" || w.health(other, ids[0])[:7] != "initial" {
 		t.Error(w.health(group, ids[0]), w.health(other, ids[0]))
 	}
-	do[api.ModifyListenerOutput](w, "ModifyListener", &api.ModifyListenerInput{ListenerArn: &listener, DefaultActions: forward(other)})
+	do[shape.ModifyListenerOutput](w, "ModifyListener", &shape.ModifyListenerInput{ListenerArn: &listener, DefaultActions: forward(other)})
 	if w.health(group, ids[0])[:6] != "unused" || len(w.routes[lb].TargetGroups) != 1 {
 		t.Error(w.health(group, ids[0]))
 	}

@@ -6,7 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	api "github.com/billow-cloud/billow/api/elbv2"
+	"github.com/billow-cloud/billow/api"
+	shape "github.com/billow-cloud/billow/api/elbv2"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/ec2"
 )
@@ -15,8 +16,8 @@ import (
 const maxTargets = 1000
 
 // RegisterTargets puts targets into a target group.
-func (s *Service) RegisterTargets(tx *cloud.Tx, in *api.RegisterTargetsInput) (*api.RegisterTargetsOutput, error) {
-	g, err := s.targetGroup(tx, val(in.TargetGroupArn))
+func (s *Service) RegisterTargets(tx *cloud.Tx, in *shape.RegisterTargetsInput) (*shape.RegisterTargetsOutput, error) {
+	g, err := s.targetGroup(tx, api.Value(in.TargetGroupArn))
 	if err != nil {
 		return nil, err
 	}
@@ -33,12 +34,12 @@ func (s *Service) RegisterTargets(tx *cloud.Tx, in *api.RegisterTargetsInput) (*
 		targets = append(targets, t)
 	}
 	if len(asleep) > 0 {
-		return nil, fail("InvalidTarget", "The following targets are not in a running state and cannot be registered: %s", strings.Join(asleep, ", "))
+		return nil, api.Errorf("InvalidTarget", "The following targets are not in a running state and cannot be registered: %s", strings.Join(asleep, ", "))
 	}
 	if err := s.registerAll(tx, g, targets); err != nil {
 		return nil, err
 	}
-	return &api.RegisterTargetsOutput{}, nil
+	return &shape.RegisterTargetsOutput{}, nil
 }
 
 func (s *Service) registerAll(tx *cloud.Tx, g TargetGroup, targets []Target) error {
@@ -51,7 +52,7 @@ func (s *Service) registerAll(tx *cloud.Tx, g TargetGroup, targets []Target) err
 			n++
 		}
 		if n > maxTargets {
-			return fail("TooManyTargets", "The maximum number of targets per target group, %d, has been reached on target group '%s'", maxTargets, g.ARN)
+			return api.Errorf("TooManyTargets", "The maximum number of targets per target group, %d, has been reached on target group '%s'", maxTargets, g.ARN)
 		}
 		s.register(tx, u, t)
 	}
@@ -59,19 +60,19 @@ func (s *Service) registerAll(tx *cloud.Tx, g TargetGroup, targets []Target) err
 }
 
 // described makes a row of a description, checked.
-func (s *Service) described(tx *cloud.Tx, g TargetGroup, d api.TargetDescription) (Target, error) {
-	t := Target{TargetGroup: g.ARN, ID: val(d.Id), Port: or(d.Port, g.Port), AvailabilityZone: val(d.AvailabilityZone)}
+func (s *Service) described(tx *cloud.Tx, g TargetGroup, d shape.TargetDescription) (Target, error) {
+	t := Target{TargetGroup: g.ARN, ID: api.Value(d.Id), Port: api.Or(d.Port, g.Port), AvailabilityZone: api.Value(d.AvailabilityZone)}
 	if g.TargetType == typeIP {
 		return s.describedAddress(tx, g, t)
 	}
 	i, found := s.ec2.Instance(tx, t.ID)
 	switch {
 	case !found:
-		return t, fail("InvalidTarget", "Instance ID '%s' is not valid", t.ID)
+		return t, api.Errorf("InvalidTarget", "Instance ID '%s' is not valid", t.ID)
 	case t.AvailabilityZone != "":
 		return t, invalid("You cannot specify an Availability Zone for a target of type 'instance'")
 	case i.VPCID != g.VPC && i.VPCID != "":
-		return t, fail("InvalidTarget", "The following targets are not in the target group VPC '%s': '%s'", g.VPC, t.ID)
+		return t, api.Errorf("InvalidTarget", "The following targets are not in the target group VPC '%s': '%s'", g.VPC, t.ID)
 	}
 	return t, nil
 }
@@ -93,7 +94,7 @@ func (s *Service) describedAddress(tx *cloud.Tx, g TargetGroup, t Target) (Targe
 	shared := slices.ContainsFunc(sharedRanges, func(p netip.Prefix) bool { return p.Contains(a) })
 	switch {
 	case !inside && !shared:
-		return t, fail("InvalidTarget", "The IP address '%s' is not within a range of IP addresses that are valid for this target group", t.ID)
+		return t, api.Errorf("InvalidTarget", "The IP address '%s' is not within a range of IP addresses that are valid for this target group", t.ID)
 	case !inside && t.AvailabilityZone != "all":
 		return t, invalid("The Availability Zone must be 'all' for the IP address '%s', which is outside the VPC '%s'", t.ID, g.VPC)
 	}
@@ -110,28 +111,28 @@ func (s *Service) describedAddress(tx *cloud.Tx, g TargetGroup, t Target) (Targe
 }
 
 // DeregisterTargets begins the draining of targets (LB-DR-01). What is not registered is no error.
-func (s *Service) DeregisterTargets(tx *cloud.Tx, in *api.DeregisterTargetsInput) (*api.DeregisterTargetsOutput, error) {
-	g, err := s.targetGroup(tx, val(in.TargetGroupArn))
+func (s *Service) DeregisterTargets(tx *cloud.Tx, in *shape.DeregisterTargetsInput) (*shape.DeregisterTargetsOutput, error) {
+	g, err := s.targetGroup(tx, api.Value(in.TargetGroupArn))
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range in.Targets {
-		for key, t := range s.targets.Prefix(tx, targetKey(g.ARN, val(d.Id)+":")) {
+		for key, t := range s.targets.Prefix(tx, targetKey(g.ARN, api.Value(d.Id)+":")) {
 			if d.Port == nil || *d.Port == t.Port {
 				s.deregister(tx, g, key)
 			}
 		}
 	}
-	return &api.DeregisterTargetsOutput{}, nil
+	return &shape.DeregisterTargetsOutput{}, nil
 }
 
 // DescribeTargetHealth tells the targets' states, of all or of those asked for.
-func (s *Service) DescribeTargetHealth(tx *cloud.Tx, in *api.DescribeTargetHealthInput) (*api.DescribeTargetHealthOutput, error) {
-	g, err := s.targetGroup(tx, val(in.TargetGroupArn))
+func (s *Service) DescribeTargetHealth(tx *cloud.Tx, in *shape.DescribeTargetHealthInput) (*shape.DescribeTargetHealthOutput, error) {
+	g, err := s.targetGroup(tx, api.Value(in.TargetGroupArn))
 	if err != nil {
 		return nil, err
 	}
-	out := &api.DescribeTargetHealthOutput{TargetHealthDescriptions: []api.TargetHealthDescription{}}
+	out := &shape.DescribeTargetHealthOutput{TargetHealthDescriptions: []shape.TargetHealthDescription{}}
 	tell := func(t Target, h Health) {
 		out.TargetHealthDescriptions = append(out.TargetHealthDescriptions, g.describe(t, h))
 	}
@@ -143,24 +144,24 @@ func (s *Service) DescribeTargetHealth(tx *cloud.Tx, in *api.DescribeTargetHealt
 	}
 	for _, d := range in.Targets {
 		found := false
-		for _, t := range s.targets.Prefix(tx, targetKey(g.ARN, val(d.Id)+":")) {
+		for _, t := range s.targets.Prefix(tx, targetKey(g.ARN, api.Value(d.Id)+":")) {
 			if d.Port == nil || *d.Port == t.Port {
 				found = true
 				tell(t, t.Health())
 			}
 		}
 		if !found {
-			tell(Target{TargetGroup: g.ARN, ID: val(d.Id), Port: or(d.Port, g.Port)}, notRegistered)
+			tell(Target{TargetGroup: g.ARN, ID: api.Value(d.Id), Port: api.Or(d.Port, g.Port)}, notRegistered)
 		}
 	}
 	return out, nil
 }
 
-func (g TargetGroup) describe(t Target, h Health) api.TargetHealthDescription {
-	d := api.TargetHealthDescription{
-		Target:          &api.TargetDescription{Id: new(t.ID), Port: new(t.Port)},
+func (g TargetGroup) describe(t Target, h Health) shape.TargetHealthDescription {
+	d := shape.TargetHealthDescription{
+		Target:          &shape.TargetDescription{Id: new(t.ID), Port: new(t.Port)},
 		HealthCheckPort: new(g.Check.Port),
-		TargetHealth:    &api.TargetHealth{State: new(h.State)},
+		TargetHealth:    &shape.TargetHealth{State: new(h.State)},
 	}
 	if g.Check.Port == trafficPort {
 		d.HealthCheckPort = new(strconv.Itoa(int(t.Port)))
@@ -186,7 +187,7 @@ func (s *Service) RegisterInstances(tx *cloud.Tx, targetGroupARN string, ids []s
 	}
 	targets := make([]Target, len(ids))
 	for i, id := range ids {
-		if targets[i], err = s.described(tx, g, api.TargetDescription{Id: new(id)}); err != nil {
+		if targets[i], err = s.described(tx, g, shape.TargetDescription{Id: new(id)}); err != nil {
 			return err
 		}
 	}

@@ -3,13 +3,14 @@ package elbv2
 import (
 	"strings"
 
-	api "github.com/billow-cloud/billow/api/elbv2"
+	"github.com/billow-cloud/billow/api"
+	shape "github.com/billow-cloud/billow/api/elbv2"
 	"github.com/billow-cloud/billow/cloud"
 )
 
 // DescribeRules lists the rules of a listener, or of ARNs: the default rule is the only one that a listener has, since
 // the data plane takes no other. Its ARN is the listener's with the last part twice.
-func (s *Service) DescribeRules(tx *cloud.Tx, in *api.DescribeRulesInput) (*api.DescribeRulesOutput, error) {
+func (s *Service) DescribeRules(tx *cloud.Tx, in *shape.DescribeRulesInput) (*shape.DescribeRulesOutput, error) {
 	var arns []string
 	switch {
 	case in.ListenerArn != nil && len(in.RuleArns) > 0:
@@ -26,19 +27,19 @@ func (s *Service) DescribeRules(tx *cloud.Tx, in *api.DescribeRulesInput) (*api.
 		at := strings.LastIndexByte(rule, '/')
 		listener := strings.Replace(rule[:at], ":listener-rule/", ":listener/", 1)
 		if l, ok := s.listeners.Get(tx, listener); !ok || l.ruleARN() != rule {
-			return nil, fail("RuleNotFound", "One or more rules not found")
+			return nil, api.Errorf("RuleNotFound", "One or more rules not found")
 		}
 		arns = append(arns, listener)
 	}
-	out := &api.DescribeRulesOutput{Rules: []api.Rule{}}
+	out := &shape.DescribeRulesOutput{Rules: []shape.Rule{}}
 	for _, arn := range arns {
 		l, err := s.listener(tx, arn)
 		if err != nil {
 			return nil, err
 		}
-		out.Rules = append(out.Rules, api.Rule{
+		out.Rules = append(out.Rules, shape.Rule{
 			RuleArn: new(l.ruleARN()), Priority: new("default"), IsDefault: new(true),
-			Conditions: []api.RuleCondition{}, Actions: l.describeActions(),
+			Conditions: []shape.RuleCondition{}, Actions: l.describeActions(),
 		})
 	}
 	return out, nil

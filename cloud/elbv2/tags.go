@@ -4,7 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	api "github.com/billow-cloud/billow/api/elbv2"
+	"github.com/billow-cloud/billow/api"
+	shape "github.com/billow-cloud/billow/api/elbv2"
 	"github.com/billow-cloud/billow/cloud"
 )
 
@@ -15,21 +16,21 @@ type Tag struct{ Key, Value string }
 const maxTags = 50
 
 // withTags returns the tags with more of them, checked.
-func withTags(tags []Tag, more []api.Tag) ([]Tag, error) {
+func withTags(tags []Tag, more []shape.Tag) ([]Tag, error) {
 	tags = slices.Clone(tags)
 	for i, m := range more {
-		key := val(m.Key)
-		if slices.ContainsFunc(more[:i], func(o api.Tag) bool { return val(o.Key) == key }) {
-			return nil, fail("DuplicateTagKeys", "Tag keys must be unique; '%s' was given twice", key)
+		key := api.Value(m.Key)
+		if slices.ContainsFunc(more[:i], func(o shape.Tag) bool { return api.Value(o.Key) == key }) {
+			return nil, api.Errorf("DuplicateTagKeys", "Tag keys must be unique; '%s' was given twice", key)
 		}
 		if strings.HasPrefix(strings.ToLower(key), "aws:") {
 			return nil, invalid("Tag keys cannot begin with 'aws:'")
 		}
 		tags = slices.DeleteFunc(tags, func(t Tag) bool { return t.Key == key })
-		tags = append(tags, Tag{key, val(m.Value)})
+		tags = append(tags, Tag{key, api.Value(m.Value)})
 	}
 	if len(tags) > maxTags {
-		return nil, fail("TooManyTags", "A resource can have at most %d tags", maxTags)
+		return nil, api.Errorf("TooManyTags", "A resource can have at most %d tags", maxTags)
 	}
 	return tags, nil
 }
@@ -51,7 +52,7 @@ func (s *Service) tagged(tx *cloud.Tx, arn string) (tags []Tag, put func([]Tag),
 }
 
 // AddTags adds tags or gives them other values.
-func (s *Service) AddTags(tx *cloud.Tx, in *api.AddTagsInput) (*api.AddTagsOutput, error) {
+func (s *Service) AddTags(tx *cloud.Tx, in *shape.AddTagsInput) (*shape.AddTagsOutput, error) {
 	for _, arn := range in.ResourceArns {
 		tags, put, err := s.tagged(tx, arn)
 		if err != nil {
@@ -62,11 +63,11 @@ func (s *Service) AddTags(tx *cloud.Tx, in *api.AddTagsInput) (*api.AddTagsOutpu
 		}
 		put(tags)
 	}
-	return &api.AddTagsOutput{}, nil
+	return &shape.AddTagsOutput{}, nil
 }
 
 // RemoveTags removes tags; those that are not there are no error.
-func (s *Service) RemoveTags(tx *cloud.Tx, in *api.RemoveTagsInput) (*api.RemoveTagsOutput, error) {
+func (s *Service) RemoveTags(tx *cloud.Tx, in *shape.RemoveTagsInput) (*shape.RemoveTagsOutput, error) {
 	for _, arn := range in.ResourceArns {
 		tags, put, err := s.tagged(tx, arn)
 		if err != nil {
@@ -74,20 +75,20 @@ func (s *Service) RemoveTags(tx *cloud.Tx, in *api.RemoveTagsInput) (*api.Remove
 		}
 		put(slices.DeleteFunc(slices.Clone(tags), func(t Tag) bool { return slices.Contains(in.TagKeys, t.Key) }))
 	}
-	return &api.RemoveTagsOutput{}, nil
+	return &shape.RemoveTagsOutput{}, nil
 }
 
 // DescribeTags lists tags.
-func (s *Service) DescribeTags(tx *cloud.Tx, in *api.DescribeTagsInput) (*api.DescribeTagsOutput, error) {
-	out := &api.DescribeTagsOutput{TagDescriptions: []api.TagDescription{}}
+func (s *Service) DescribeTags(tx *cloud.Tx, in *shape.DescribeTagsInput) (*shape.DescribeTagsOutput, error) {
+	out := &shape.DescribeTagsOutput{TagDescriptions: []shape.TagDescription{}}
 	for _, arn := range in.ResourceArns {
 		tags, _, err := s.tagged(tx, arn)
 		if err != nil {
 			return nil, err
 		}
-		d := api.TagDescription{ResourceArn: new(arn), Tags: []api.Tag{}}
+		d := shape.TagDescription{ResourceArn: new(arn), Tags: []shape.Tag{}}
 		for _, t := range tags {
-			d.Tags = append(d.Tags, api.Tag{Key: new(t.Key), Value: new(t.Value)})
+			d.Tags = append(d.Tags, shape.Tag{Key: new(t.Key), Value: new(t.Value)})
 		}
 		out.TagDescriptions = append(out.TagDescriptions, d)
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	ec2api "github.com/billow-cloud/billow/api/ec2"
-	api "github.com/billow-cloud/billow/api/elbv2"
+	shape "github.com/billow-cloud/billow/api/elbv2"
 	"github.com/billow-cloud/billow/cloud"
 )
 
@@ -92,7 +92,7 @@ func TestTheLifeOfATarget(t *testing.T) {
 	is("initial Elb.RegistrationInProgress: Target registration is in progress")
 	w.check(group, id, 200)
 	is("healthy")
-	do[api.DeleteListenerOutput](w, "DeleteListener", &api.DeleteListenerInput{ListenerArn: &listener})
+	do[shape.DeleteListenerOutput](w, "DeleteListener", &shape.DeleteListenerInput{ListenerArn: &listener})
 	is("unused Target.NotInUse: Target group is not configured to receive traffic from the load balancer")
 	w.listener(lb, 80, group)
 
@@ -125,8 +125,8 @@ func serving(t testing.TB, n int) (w *world, lb, group string, ids []string) {
 
 func (w *world) setDelay(group, delay string) {
 	w.t.Helper()
-	do[api.ModifyTargetGroupAttributesOutput](w, "ModifyTargetGroupAttributes", &api.ModifyTargetGroupAttributesInput{
-		TargetGroupArn: new(group), Attributes: []api.TargetGroupAttribute{{Key: new(keyDelay), Value: new(delay)}},
+	do[shape.ModifyTargetGroupAttributesOutput](w, "ModifyTargetGroupAttributes", &shape.ModifyTargetGroupAttributesInput{
+		TargetGroupArn: new(group), Attributes: []shape.TargetGroupAttribute{{Key: new(keyDelay), Value: new(delay)}},
 	})
 }
 
@@ -199,15 +199,15 @@ func TestZones(t *testing.T) {
 	if r, _ := w.route(lb, group, far); r.State != StateUnused {
 		t.Errorf("the data plane is told %+v", r)
 	}
-	do[api.SetSubnetsOutput](w, "SetSubnets", &api.SetSubnetsInput{LoadBalancerArn: &lb, Subnets: subnets})
+	do[shape.SetSubnetsOutput](w, "SetSubnets", &shape.SetSubnetsInput{LoadBalancerArn: &lb, Subnets: subnets})
 	if got := w.health(group, far); got[:7] != "initial" {
 		t.Error(got)
 	}
-	addresses := *do[api.CreateTargetGroupOutput](w, "CreateTargetGroup", &api.CreateTargetGroupInput{
+	addresses := *do[shape.CreateTargetGroupOutput](w, "CreateTargetGroup", &shape.CreateTargetGroupInput{
 		Name: new("addresses"), Protocol: new("HTTP"), Port: new(int32(8080)), VpcId: &vpc, TargetType: new("ip"),
 	}).TargetGroups[0].TargetGroupArn
 	w.listener(lb, 8080, addresses)
-	do[api.RegisterTargetsOutput](w, "RegisterTargets", &api.RegisterTargetsInput{TargetGroupArn: &addresses, Targets: []api.TargetDescription{
+	do[shape.RegisterTargetsOutput](w, "RegisterTargets", &shape.RegisterTargetsInput{TargetGroupArn: &addresses, Targets: []shape.TargetDescription{
 		{Id: new("172.31.1.7")}, {Id: new("10.1.2.3"), Port: new(int32(81)), AvailabilityZone: new("all")},
 	}})
 	got := fmt.Sprint(w.routes[lb].TargetGroups[1].Targets)
@@ -215,8 +215,8 @@ func TestZones(t *testing.T) {
 		got != "[{10.1.2.3:81 10.1.2.3:81  initial false} {172.31.1.7:8080 172.31.1.7:8080 us-east-1b initial false}]" {
 		t.Error(got)
 	}
-	for _, bad := range []api.TargetDescription{{Id: new("8.8.8.8")}, {Id: new("10.1.2.3")}, {Id: new("i-0123")}, {Id: new("127.0.0.1")}} {
-		if _, code := w.try(Name, "RegisterTargets", &api.RegisterTargetsInput{TargetGroupArn: &addresses, Targets: []api.TargetDescription{bad}}); code == "" {
+	for _, bad := range []shape.TargetDescription{{Id: new("8.8.8.8")}, {Id: new("10.1.2.3")}, {Id: new("i-0123")}, {Id: new("127.0.0.1")}} {
+		if _, code := w.try(Name, "RegisterTargets", &shape.RegisterTargetsInput{TargetGroupArn: &addresses, Targets: []shape.TargetDescription{bad}}); code == "" {
 			t.Errorf("%s was taken", *bad.Id)
 		}
 	}

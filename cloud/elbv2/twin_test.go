@@ -7,7 +7,7 @@ import (
 	"time"
 
 	ec2api "github.com/billow-cloud/billow/api/ec2"
-	api "github.com/billow-cloud/billow/api/elbv2"
+	shape "github.com/billow-cloud/billow/api/elbv2"
 	"github.com/billow-cloud/billow/cloud"
 )
 
@@ -31,18 +31,18 @@ func TestRoutesAgainstAFreshLook(t *testing.T) {
 		batch := targets(id, ids[rng.IntN(len(ids))])
 		switch rng.IntN(12) {
 		case 0, 1:
-			w.try(Name, "RegisterTargets", &api.RegisterTargetsInput{TargetGroupArn: &group, Targets: batch})
+			w.try(Name, "RegisterTargets", &shape.RegisterTargetsInput{TargetGroupArn: &group, Targets: batch})
 		case 2:
-			w.try(Name, "RegisterTargets", &api.RegisterTargetsInput{TargetGroupArn: &group, Targets: append(batch, targets("i-none")...)})
+			w.try(Name, "RegisterTargets", &shape.RegisterTargetsInput{TargetGroupArn: &group, Targets: append(batch, targets("i-none")...)})
 		case 3:
-			w.try(Name, "DeregisterTargets", &api.DeregisterTargetsInput{TargetGroupArn: &group, Targets: batch})
+			w.try(Name, "DeregisterTargets", &shape.DeregisterTargetsInput{TargetGroupArn: &group, Targets: batch})
 		case 4:
-			w.try(Name, "CreateListener", &api.CreateListenerInput{
+			w.try(Name, "CreateListener", &shape.CreateListenerInput{
 				LoadBalancerArn: &lb, Protocol: new("HTTP"), Port: new(int32(80 + rng.IntN(2))), DefaultActions: forward(group),
 			})
 		case 5:
-			for _, l := range do[api.DescribeListenersOutput](w, "DescribeListeners", &api.DescribeListenersInput{LoadBalancerArn: &lb}).Listeners {
-				w.try(Name, "DeleteListener", &api.DeleteListenerInput{ListenerArn: l.ListenerArn})
+			for _, l := range do[shape.DescribeListenersOutput](w, "DescribeListeners", &shape.DescribeListenersInput{LoadBalancerArn: &lb}).Listeners {
+				w.try(Name, "DeleteListener", &shape.DeleteListenerInput{ListenerArn: l.ListenerArn})
 				break
 			}
 		case 6:

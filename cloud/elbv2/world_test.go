@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	root "github.com/billow-cloud/billow/api"
+	"github.com/billow-cloud/billow/api"
 	ec2api "github.com/billow-cloud/billow/api/ec2"
-	api "github.com/billow-cloud/billow/api/elbv2"
+	shape "github.com/billow-cloud/billow/api/elbv2"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
 	"github.com/billow-cloud/billow/cloud/ec2"
@@ -124,7 +124,7 @@ func (w *world) pass(d time.Duration) {
 func (w *world) try(service, operation string, in any) (any, string) {
 	w.t.Helper()
 	reply, err := w.step(cloud.Call{Scope: here, RequestID: "r", Service: service, Operation: operation, In: in})
-	var e *root.Error
+	var e *api.Error
 	switch {
 	case err == nil:
 		return reply, ""
@@ -180,10 +180,10 @@ func (w *world) launch(n int, subnet string) (ids []string) {
 }
 
 // loadBalancer makes one over zones a and b.
-func (w *world) loadBalancer(name string) api.LoadBalancer {
+func (w *world) loadBalancer(name string) shape.LoadBalancer {
 	w.t.Helper()
 	subnets, _ := w.subnets()
-	return do[api.CreateLoadBalancerOutput](w, "CreateLoadBalancer", &api.CreateLoadBalancerInput{
+	return do[shape.CreateLoadBalancerOutput](w, "CreateLoadBalancer", &shape.CreateLoadBalancerInput{
 		Name: new(name), Subnets: subnets[:2],
 	}).LoadBalancers[0]
 }
@@ -191,47 +191,47 @@ func (w *world) loadBalancer(name string) api.LoadBalancer {
 func (w *world) targetGroup(name string) string {
 	w.t.Helper()
 	_, vpc := w.subnets()
-	return *do[api.CreateTargetGroupOutput](w, "CreateTargetGroup", &api.CreateTargetGroupInput{
+	return *do[shape.CreateTargetGroupOutput](w, "CreateTargetGroup", &shape.CreateTargetGroupInput{
 		Name: new(name), Protocol: new("HTTP"), Port: new(int32(80)), VpcId: new(vpc),
 	}).TargetGroups[0].TargetGroupArn
 }
 
-func forward(groups ...string) []api.Action {
-	c := &api.ForwardActionConfig{}
+func forward(groups ...string) []shape.Action {
+	c := &shape.ForwardActionConfig{}
 	for _, g := range groups {
-		c.TargetGroups = append(c.TargetGroups, api.TargetGroupTuple{TargetGroupArn: new(g)})
+		c.TargetGroups = append(c.TargetGroups, shape.TargetGroupTuple{TargetGroupArn: new(g)})
 	}
-	return []api.Action{{Type: new("forward"), ForwardConfig: c}}
+	return []shape.Action{{Type: new("forward"), ForwardConfig: c}}
 }
 
 func (w *world) listener(lb string, port int32, groups ...string) string {
 	w.t.Helper()
-	return *do[api.CreateListenerOutput](w, "CreateListener", &api.CreateListenerInput{
+	return *do[shape.CreateListenerOutput](w, "CreateListener", &shape.CreateListenerInput{
 		LoadBalancerArn: new(lb), Protocol: new("HTTP"), Port: new(port), DefaultActions: forward(groups...),
 	}).Listeners[0].ListenerArn
 }
 
-func targets(ids ...string) (d []api.TargetDescription) {
+func targets(ids ...string) (d []shape.TargetDescription) {
 	for _, id := range ids {
-		d = append(d, api.TargetDescription{Id: new(id)})
+		d = append(d, shape.TargetDescription{Id: new(id)})
 	}
 	return d
 }
 
 func (w *world) register(group string, ids ...string) {
 	w.t.Helper()
-	do[api.RegisterTargetsOutput](w, "RegisterTargets", &api.RegisterTargetsInput{TargetGroupArn: new(group), Targets: targets(ids...)})
+	do[shape.RegisterTargetsOutput](w, "RegisterTargets", &shape.RegisterTargetsInput{TargetGroupArn: new(group), Targets: targets(ids...)})
 }
 
 func (w *world) deregister(group string, ids ...string) {
 	w.t.Helper()
-	do[api.DeregisterTargetsOutput](w, "DeregisterTargets", &api.DeregisterTargetsInput{TargetGroupArn: new(group), Targets: targets(ids...)})
+	do[shape.DeregisterTargetsOutput](w, "DeregisterTargets", &shape.DeregisterTargetsInput{TargetGroupArn: new(group), Targets: targets(ids...)})
 }
 
 // health is a target's state, reason and description in one line.
 func (w *world) health(group, id string) string {
 	w.t.Helper()
-	h := do[api.DescribeTargetHealthOutput](w, "DescribeTargetHealth", &api.DescribeTargetHealthInput{
+	h := do[shape.DescribeTargetHealthOutput](w, "DescribeTargetHealth", &shape.DescribeTargetHealthInput{
 		TargetGroupArn: new(group), Targets: targets(id),
 	}).TargetHealthDescriptions[0].TargetHealth
 	line := *h.State

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/billow-cloud/billow/api"
-	shapes "github.com/billow-cloud/billow/api/sns"
+	shape "github.com/billow-cloud/billow/api/sns"
 	"github.com/billow-cloud/billow/cloud"
 )
 
@@ -44,7 +44,7 @@ func (s *Service) publish(tx *cloud.Tx, t Topic, m Message, byProtocol map[strin
 }
 
 // PublishMessage is the operation Publish.
-func (s *Service) PublishMessage(tx *cloud.Tx, in *shapes.PublishInput) (*shapes.PublishOutput, error) {
+func (s *Service) PublishMessage(tx *cloud.Tx, in *shape.PublishInput) (*shape.PublishOutput, error) {
 	if in.PhoneNumber != nil {
 		return nil, notImplemented("Publish to a PhoneNumber is not implemented.")
 	}
@@ -85,7 +85,7 @@ func (s *Service) PublishMessage(tx *cloud.Tx, in *shapes.PublishInput) (*shapes
 		return nil, badParameter("MessageStructure")
 	}
 	id := s.publish(tx, t, Message{Subject: subject, Text: text, Attributes: attributes}, byProtocol)
-	return &shapes.PublishOutput{MessageId: &id}, nil
+	return &shape.PublishOutput{MessageId: &id}, nil
 }
 
 // structured takes a message with a text per protocol.
@@ -107,7 +107,7 @@ func structured(text string) (map[string]string, error) {
 }
 
 // attributesOf takes a message's attributes in order of name, and their size in bytes.
-func attributesOf(in map[string]shapes.MessageAttributeValue) (out []MessageAttribute, size int, err error) {
+func attributesOf(in map[string]shape.MessageAttributeValue) (out []MessageAttribute, size int, err error) {
 	for _, name := range slices.Sorted(maps.Keys(in)) {
 		v := in[name]
 		a := MessageAttribute{Name: name, Type: api.Value(v.DataType), Value: api.Value(v.StringValue)}

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/billow-cloud/billow/api"
-	shapes "github.com/billow-cloud/billow/api/sns"
+	shape "github.com/billow-cloud/billow/api/sns"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
 )
@@ -103,15 +103,15 @@ func (w *world) tick() {
 // subscriber makes the topic and a confirmed subscription of an endpoint.
 func (w *world) subscriber(attributes map[string]string) string {
 	w.t.Helper()
-	call[shapes.CreateTopicOutput](w, "CreateTopic", &shapes.CreateTopicInput{Name: new("news")})
-	call[shapes.SubscribeOutput](w, "Subscribe", &shapes.SubscribeInput{TopicArn: new(topicARN), Protocol: new("http"),
+	call[shape.CreateTopicOutput](w, "CreateTopic", &shape.CreateTopicInput{Name: new("news")})
+	call[shape.SubscribeOutput](w, "Subscribe", &shape.SubscribeInput{TopicArn: new(topicARN), Protocol: new("http"),
 		Endpoint: new("http://127.0.0.1:9/hook"), Attributes: attributes})
 	var body struct{ Token string }
 	if err := json.Unmarshal([]byte(w.wishes[len(w.wishes)-1].Body), &body); err != nil {
 		w.t.Fatal(err)
 	}
 	w.answer(200)
-	return *call[shapes.ConfirmSubscriptionOutput](w, "ConfirmSubscription", &shapes.ConfirmSubscriptionInput{TopicArn: new(topicARN),
+	return *call[shape.ConfirmSubscriptionOutput](w, "ConfirmSubscription", &shape.ConfirmSubscriptionInput{TopicArn: new(topicARN),
 		Token: &body.Token}).SubscriptionArn
 }
 
@@ -125,50 +125,50 @@ func wantError(t *testing.T, err error, code, message string) {
 
 func TestTopics(t *testing.T) {
 	w := newWorld(t)
-	in := &shapes.CreateTopicInput{Name: new("news"), Attributes: map[string]string{"DisplayName": "News"}, Tags: []shapes.Tag{{Key: new("a"), Value: new("1")}}}
-	if arn := *call[shapes.CreateTopicOutput](w, "CreateTopic", in).TopicArn; arn != topicARN {
+	in := &shape.CreateTopicInput{Name: new("news"), Attributes: map[string]string{"DisplayName": "News"}, Tags: []shape.Tag{{Key: new("a"), Value: new("1")}}}
+	if arn := *call[shape.CreateTopicOutput](w, "CreateTopic", in).TopicArn; arn != topicARN {
 		t.Error(arn)
 	}
-	call[shapes.CreateTopicOutput](w, "CreateTopic", in) // again is no error
-	call[shapes.CreateTopicOutput](w, "CreateTopic", &shapes.CreateTopicInput{Name: new("news")})
-	_, err := w.try("CreateTopic", &shapes.CreateTopicInput{Name: new("news"), Attributes: map[string]string{"DisplayName": "Other"}})
+	call[shape.CreateTopicOutput](w, "CreateTopic", in) // again is no error
+	call[shape.CreateTopicOutput](w, "CreateTopic", &shape.CreateTopicInput{Name: new("news")})
+	_, err := w.try("CreateTopic", &shape.CreateTopicInput{Name: new("news"), Attributes: map[string]string{"DisplayName": "Other"}})
 	wantError(t, err, "InvalidParameter", "Invalid parameter: Attributes Reason: Topic already exists with different attributes")
-	_, err = w.try("CreateTopic", &shapes.CreateTopicInput{Name: new("news"), Tags: []shapes.Tag{{Key: new("a"), Value: new("2")}}})
+	_, err = w.try("CreateTopic", &shape.CreateTopicInput{Name: new("news"), Tags: []shape.Tag{{Key: new("a"), Value: new("2")}}})
 	wantError(t, err, "InvalidParameter", "Invalid parameter: Tags Reason: Topic already exists with different tags")
-	_, err = w.try("CreateTopic", &shapes.CreateTopicInput{Name: new("not good")})
+	_, err = w.try("CreateTopic", &shape.CreateTopicInput{Name: new("not good")})
 	wantError(t, err, "InvalidParameter", "Invalid parameter: Topic Name")
-	_, err = w.try("CreateTopic", &shapes.CreateTopicInput{Name: new("x.fifo")})
+	_, err = w.try("CreateTopic", &shape.CreateTopicInput{Name: new("x.fifo")})
 	wantError(t, err, "NotImplemented", "")
-	call[shapes.SetTopicAttributesOutput](w, "SetTopicAttributes", &shapes.SetTopicAttributesInput{TopicArn: new(topicARN), AttributeName: new("DisplayName"), AttributeValue: new("N")})
-	got := call[shapes.GetTopicAttributesOutput](w, "GetTopicAttributes", &shapes.GetTopicAttributesInput{TopicArn: new(topicARN)}).Attributes
+	call[shape.SetTopicAttributesOutput](w, "SetTopicAttributes", &shape.SetTopicAttributesInput{TopicArn: new(topicARN), AttributeName: new("DisplayName"), AttributeValue: new("N")})
+	got := call[shape.GetTopicAttributesOutput](w, "GetTopicAttributes", &shape.GetTopicAttributesInput{TopicArn: new(topicARN)}).Attributes
 	if got["DisplayName"] != "N" || got["TopicArn"] != topicARN || got["SubscriptionsConfirmed"] != "0" || !json.Valid([]byte(got["Policy"])) ||
 		!json.Valid([]byte(got["EffectiveDeliveryPolicy"])) {
 		t.Error(got)
 	}
-	call[shapes.TagResourceOutput](w, "TagResource", &shapes.TagResourceInput{ResourceArn: new(topicARN), Tags: []shapes.Tag{{Key: new("b"), Value: new("2")}}})
-	call[shapes.UntagResourceOutput](w, "UntagResource", &shapes.UntagResourceInput{ResourceArn: new(topicARN), TagKeys: []string{"a"}})
-	if tags := call[shapes.ListTagsForResourceOutput](w, "ListTagsForResource", &shapes.ListTagsForResourceInput{ResourceArn: new(topicARN)}).Tags; len(tags) != 1 || *tags[0].Key != "b" {
+	call[shape.TagResourceOutput](w, "TagResource", &shape.TagResourceInput{ResourceArn: new(topicARN), Tags: []shape.Tag{{Key: new("b"), Value: new("2")}}})
+	call[shape.UntagResourceOutput](w, "UntagResource", &shape.UntagResourceInput{ResourceArn: new(topicARN), TagKeys: []string{"a"}})
+	if tags := call[shape.ListTagsForResourceOutput](w, "ListTagsForResource", &shape.ListTagsForResourceInput{ResourceArn: new(topicARN)}).Tags; len(tags) != 1 || *tags[0].Key != "b" {
 		t.Errorf("%+v", tags)
 	}
-	_, err = w.try("GetTopicAttributes", &shapes.GetTopicAttributesInput{TopicArn: new(topicARN + "2")})
+	_, err = w.try("GetTopicAttributes", &shape.GetTopicAttributesInput{TopicArn: new(topicARN + "2")})
 	wantError(t, err, "NotFound", "Topic does not exist")
-	_, err = w.try("GetTopicAttributes", &shapes.GetTopicAttributesInput{TopicArn: new("news")})
+	_, err = w.try("GetTopicAttributes", &shape.GetTopicAttributesInput{TopicArn: new("news")})
 	wantError(t, err, "InvalidParameter", "Invalid parameter: TopicArn Reason: An ARN must have at least 6 elements, not 1")
 }
 
 func TestListsHavePages(t *testing.T) {
 	w := newWorld(t)
 	for i := range 250 {
-		call[shapes.CreateTopicOutput](w, "CreateTopic", &shapes.CreateTopicInput{Name: new(fmt.Sprintf("t%03d", i))})
-		call[shapes.SubscribeOutput](w, "Subscribe", &shapes.SubscribeInput{TopicArn: new("arn:aws:sns:us-east-1:123456789012:t000"),
+		call[shape.CreateTopicOutput](w, "CreateTopic", &shape.CreateTopicInput{Name: new(fmt.Sprintf("t%03d", i))})
+		call[shape.SubscribeOutput](w, "Subscribe", &shape.SubscribeInput{TopicArn: new("arn:aws:sns:us-east-1:123456789012:t000"),
 			Protocol: new("email"), Endpoint: new(fmt.Sprintf("u%d@example.com", i))})
 	}
 	sizes := []int{}
-	topics, subs, of := &shapes.ListTopicsInput{}, &shapes.ListSubscriptionsInput{}, &shapes.ListSubscriptionsByTopicInput{TopicArn: new("arn:aws:sns:us-east-1:123456789012:t000")}
+	topics, subs, of := &shape.ListTopicsInput{}, &shape.ListSubscriptionsInput{}, &shape.ListSubscriptionsByTopicInput{TopicArn: new("arn:aws:sns:us-east-1:123456789012:t000")}
 	for range 3 {
-		a := call[shapes.ListTopicsOutput](w, "ListTopics", topics)
-		b := call[shapes.ListSubscriptionsOutput](w, "ListSubscriptions", subs)
-		c := call[shapes.ListSubscriptionsByTopicOutput](w, "ListSubscriptionsByTopic", of)
+		a := call[shape.ListTopicsOutput](w, "ListTopics", topics)
+		b := call[shape.ListSubscriptionsOutput](w, "ListSubscriptions", subs)
+		c := call[shape.ListSubscriptionsByTopicOutput](w, "ListSubscriptionsByTopic", of)
 		sizes = append(sizes, len(a.Topics), len(b.Subscriptions), len(c.Subscriptions))
 		topics.NextToken, subs.NextToken, of.NextToken = a.NextToken, b.NextToken, c.NextToken
 	}
@@ -179,9 +179,9 @@ func TestListsHavePages(t *testing.T) {
 
 func TestSubscribeAndPublish(t *testing.T) {
 	w := newWorld(t)
-	call[shapes.CreateTopicOutput](w, "CreateTopic", &shapes.CreateTopicInput{Name: new("news")})
-	in := &shapes.SubscribeInput{TopicArn: new(topicARN), Protocol: new("http"), Endpoint: new("http://127.0.0.1:9/hook")}
-	if got := *call[shapes.SubscribeOutput](w, "Subscribe", in).SubscriptionArn; got != "pending confirmation" {
+	call[shape.CreateTopicOutput](w, "CreateTopic", &shape.CreateTopicInput{Name: new("news")})
+	in := &shape.SubscribeInput{TopicArn: new(topicARN), Protocol: new("http"), Endpoint: new("http://127.0.0.1:9/hook")}
+	if got := *call[shape.SubscribeOutput](w, "Subscribe", in).SubscriptionArn; got != "pending confirmation" {
 		t.Error(got)
 	}
 	ask := w.wishes[0]
@@ -198,24 +198,24 @@ func TestSubscribeAndPublish(t *testing.T) {
 	}
 	w.answer(200)
 	// Nothing is sent before the confirmation.
-	call[shapes.PublishOutput](w, "Publish", &shapes.PublishInput{TopicArn: new(topicARN), Message: new("early")})
-	_, err := w.try("ConfirmSubscription", &shapes.ConfirmSubscriptionInput{TopicArn: new(topicARN), Token: new("wrong")})
+	call[shape.PublishOutput](w, "Publish", &shape.PublishInput{TopicArn: new(topicARN), Message: new("early")})
+	_, err := w.try("ConfirmSubscription", &shape.ConfirmSubscriptionInput{TopicArn: new(topicARN), Token: new("wrong")})
 	wantError(t, err, "InvalidParameter", "Invalid parameter: Token")
 	if len(w.wishes) != 1 {
 		t.Fatalf("%+v", w.wishes)
 	}
 	// Who visits the SubscribeURL may be taken for another region.
 	reply, err := w.step(cloud.Call{Scope: cloud.Scope{Account: here.Account, Region: "eu-west-1"}, Service: Name, Operation: "ConfirmSubscription",
-		In: &shapes.ConfirmSubscriptionInput{TopicArn: new(topicARN), Token: new(body["Token"])}})
+		In: &shape.ConfirmSubscriptionInput{TopicArn: new(topicARN), Token: new(body["Token"])}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	arn := *reply.(*shapes.ConfirmSubscriptionOutput).SubscriptionArn
-	if got := *call[shapes.SubscribeOutput](w, "Subscribe", in).SubscriptionArn; got != arn || len(w.wishes) != 1 {
+	arn := *reply.(*shape.ConfirmSubscriptionOutput).SubscriptionArn
+	if got := *call[shape.SubscribeOutput](w, "Subscribe", in).SubscriptionArn; got != arn || len(w.wishes) != 1 {
 		t.Errorf("subscribed again: %s, %d wishes", got, len(w.wishes))
 	}
-	id := *call[shapes.PublishOutput](w, "Publish", &shapes.PublishInput{TopicArn: new(topicARN), Message: new("hello <you>"), Subject: new("greeting"),
-		MessageAttributes: map[string]shapes.MessageAttributeValue{"n": {DataType: new("Number"), StringValue: new("3")}, "b": {DataType: new("Binary"), BinaryValue: []byte("x")}}}).MessageId
+	id := *call[shape.PublishOutput](w, "Publish", &shape.PublishInput{TopicArn: new(topicARN), Message: new("hello <you>"), Subject: new("greeting"),
+		MessageAttributes: map[string]shape.MessageAttributeValue{"n": {DataType: new("Number"), StringValue: new("3")}, "b": {DataType: new("Binary"), BinaryValue: []byte("x")}}}).MessageId
 	var sent struct {
 		Type, MessageId, TopicArn, Subject, Message, Timestamp, UnsubscribeURL string
 		MessageAttributes                                                      map[string]struct{ Type, Value string }
@@ -231,9 +231,9 @@ func TestSubscribeAndPublish(t *testing.T) {
 	if !w.cloud.Wake().IsZero() {
 		t.Errorf("wakes at %v", w.cloud.Wake())
 	}
-	call[shapes.UnsubscribeOutput](w, "Unsubscribe", &shapes.UnsubscribeInput{SubscriptionArn: &arn})
-	call[shapes.UnsubscribeOutput](w, "Unsubscribe", &shapes.UnsubscribeInput{SubscriptionArn: &arn})
-	call[shapes.PublishOutput](w, "Publish", &shapes.PublishInput{TargetArn: new(topicARN), Message: new("late")})
+	call[shape.UnsubscribeOutput](w, "Unsubscribe", &shape.UnsubscribeInput{SubscriptionArn: &arn})
+	call[shape.UnsubscribeOutput](w, "Unsubscribe", &shape.UnsubscribeInput{SubscriptionArn: &arn})
+	call[shape.PublishOutput](w, "Publish", &shape.PublishInput{TargetArn: new(topicARN), Message: new("late")})
 	if len(w.wishes) != 2 {
 		t.Errorf("%d wishes", len(w.wishes))
 	}
@@ -244,7 +244,7 @@ func TestRetries(t *testing.T) {
 	w := newWorld(t)
 	w.subscriber(nil)
 	w.wishes = nil
-	call[shapes.PublishOutput](w, "Publish", &shapes.PublishInput{TopicArn: new(topicARN), Message: new("m")})
+	call[shape.PublishOutput](w, "Publish", &shape.PublishInput{TopicArn: new(topicARN), Message: new("m")})
 	for range 3 {
 		w.answer(500)
 		w.answer(500) // a late copy of the answer changes nothing
@@ -260,7 +260,7 @@ func TestRetries(t *testing.T) {
 	}
 	for status, retried := range map[int]bool{200: false, 301: false, 404: false, 429: true, 503: true} {
 		w.wishes = nil
-		call[shapes.PublishOutput](w, "Publish", &shapes.PublishInput{TopicArn: new(topicARN), Message: new("m")})
+		call[shape.PublishOutput](w, "Publish", &shape.PublishInput{TopicArn: new(topicARN), Message: new("m")})
 		w.answer(status)
 		if wakes := !w.cloud.Wake().IsZero(); wakes != retried {
 			t.Errorf("%d: retried %v", status, wakes)
@@ -277,7 +277,7 @@ func TestLostWishes(t *testing.T) {
 	w := newWorld(t)
 	w.subscriber(nil)
 	w.wishes = nil
-	call[shapes.PublishOutput](w, "Publish", &shapes.PublishInput{TopicArn: new(topicARN), Message: new("m")})
+	call[shape.PublishOutput](w, "Publish", &shape.PublishInput{TopicArn: new(topicARN), Message: new("m")})
 	again := newWorld(t)
 	for key, row := range w.stored {
 		name, key, _ := strings.Cut(key, "|")
@@ -315,10 +315,10 @@ func dump(t *testing.T, c *cloud.Cloud) map[string]string {
 
 func TestUnconfirmedSubscriptionsGo(t *testing.T) {
 	w := newWorld(t)
-	call[shapes.CreateTopicOutput](w, "CreateTopic", &shapes.CreateTopicInput{Name: new("news")})
-	call[shapes.SubscribeOutput](w, "Subscribe", &shapes.SubscribeInput{TopicArn: new(topicARN), Protocol: new("email"), Endpoint: new("me@example.com")})
-	list := func() []shapes.Subscription {
-		return call[shapes.ListSubscriptionsOutput](w, "ListSubscriptions", &shapes.ListSubscriptionsInput{}).Subscriptions
+	call[shape.CreateTopicOutput](w, "CreateTopic", &shape.CreateTopicInput{Name: new("news")})
+	call[shape.SubscribeOutput](w, "Subscribe", &shape.SubscribeInput{TopicArn: new(topicARN), Protocol: new("email"), Endpoint: new("me@example.com")})
+	list := func() []shape.Subscription {
+		return call[shape.ListSubscriptionsOutput](w, "ListSubscriptions", &shape.ListSubscriptionsInput{}).Subscriptions
 	}
 	if l := list(); len(l) != 1 || *l[0].SubscriptionArn != "PendingConfirmation" || len(w.wishes) != 0 {
 		t.Errorf("%+v, %d wishes", l, len(w.wishes))
@@ -332,7 +332,7 @@ func TestUnconfirmedSubscriptionsGo(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	w := newWorld(t)
 	arn := w.subscriber(nil)
-	for want, in := range map[string]*shapes.SubscribeInput{
+	for want, in := range map[string]*shape.SubscribeInput{
 		"Invalid parameter: Endpoint must match the specified protocol":                                           {Protocol: new("https"), Endpoint: new("http://a")},
 		"Invalid parameter: Amazon SNS does not support this protocol string: pigeon":                             {Protocol: new("pigeon"), Endpoint: new("x")},
 		"Subscriptions with the protocol sqs are not implemented.":                                                {Protocol: new("sqs"), Endpoint: new("arn:aws:sqs:us-east-1:1:q")},
@@ -345,13 +345,13 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	long := strings.Repeat("x", 101)
-	for want, in := range map[string]*shapes.PublishInput{
+	for want, in := range map[string]*shape.PublishInput{
 		"Invalid parameter: Subject":                                                       {Message: new("m"), Subject: &long},
 		"Invalid parameter: Empty message":                                                 {Message: new("")},
 		"Invalid parameter: Message too long":                                              {Message: new(strings.Repeat("x", maxMessage+1))},
 		"Invalid parameter: Message Structure - No default entry in JSON message body":     {Message: new(`{"http":"x"}`), MessageStructure: new("json")},
 		"Invalid parameter: Message Structure - JSON message body failed to parse":         {Message: new(`{`), MessageStructure: new("json")},
-		"Could not cast message attribute 'n' value to number.":                            {Message: new("m"), MessageAttributes: map[string]shapes.MessageAttributeValue{"n": {DataType: new("Number"), StringValue: new("three")}}},
+		"Could not cast message attribute 'n' value to number.":                            {Message: new("m"), MessageAttributes: map[string]shape.MessageAttributeValue{"n": {DataType: new("Number"), StringValue: new("three")}}},
 		"Invalid parameter: TopicArn or TargetArn Reason: no value for required parameter": {Message: new("m"), TargetArn: new("x")},
 	} {
 		in.TopicArn = new(topicARN)
@@ -359,23 +359,23 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
-	_, err := w.try("GetSubscriptionAttributes", &shapes.GetSubscriptionAttributesInput{SubscriptionArn: new(arn + "x")})
+	_, err := w.try("GetSubscriptionAttributes", &shape.GetSubscriptionAttributesInput{SubscriptionArn: new(arn + "x")})
 	wantError(t, err, "NotFound", "Subscription does not exist")
-	_, err = w.try("Publish", &shapes.PublishInput{TopicArn: new(topicARN + "x"), Message: new("m")})
+	_, err = w.try("Publish", &shape.PublishInput{TopicArn: new(topicARN + "x"), Message: new("m")})
 	wantError(t, err, "NotFound", "Topic does not exist")
 }
 
 func TestRawDeliveryAndFilters(t *testing.T) {
 	w := newWorld(t)
 	arn := w.subscriber(map[string]string{"RawMessageDelivery": "true", "FilterPolicy": `{"kind":["a",{"prefix":"x-"}],"size":[{"numeric":[">",1,"<=",5]}]}`})
-	got := call[shapes.GetSubscriptionAttributesOutput](w, "GetSubscriptionAttributes", &shapes.GetSubscriptionAttributesInput{SubscriptionArn: &arn}).Attributes
+	got := call[shape.GetSubscriptionAttributesOutput](w, "GetSubscriptionAttributes", &shape.GetSubscriptionAttributesInput{SubscriptionArn: &arn}).Attributes
 	if got["RawMessageDelivery"] != "true" || got["FilterPolicyScope"] != "MessageAttributes" || got["PendingConfirmation"] != "false" {
 		t.Error(got)
 	}
 	publish := func(attributes map[string]string) bool {
 		w.wishes = nil
-		in := &shapes.PublishInput{TopicArn: new(topicARN), Message: new(`{"default":"d","http":"raw"}`), MessageStructure: new("json"),
-			MessageAttributes: map[string]shapes.MessageAttributeValue{}}
+		in := &shape.PublishInput{TopicArn: new(topicARN), Message: new(`{"default":"d","http":"raw"}`), MessageStructure: new("json"),
+			MessageAttributes: map[string]shape.MessageAttributeValue{}}
 		for name, v := range attributes {
 			kind := "String"
 			if name == "size" {
@@ -383,9 +383,9 @@ func TestRawDeliveryAndFilters(t *testing.T) {
 			} else if strings.HasPrefix(v, "[") {
 				kind = "String.Array"
 			}
-			in.MessageAttributes[name] = shapes.MessageAttributeValue{DataType: &kind, StringValue: &v}
+			in.MessageAttributes[name] = shape.MessageAttributeValue{DataType: &kind, StringValue: &v}
 		}
-		call[shapes.PublishOutput](w, "Publish", in)
+		call[shape.PublishOutput](w, "Publish", in)
 		if len(w.wishes) == 1 && w.wishes[0].Body != "raw" {
 			t.Errorf("body %q", w.wishes[0].Body)
 		}
@@ -409,7 +409,7 @@ func TestRawDeliveryAndFilters(t *testing.T) {
 		{"{}", nil, true},
 	} {
 		if c.policy != "" {
-			call[shapes.SetSubscriptionAttributesOutput](w, "SetSubscriptionAttributes", &shapes.SetSubscriptionAttributesInput{SubscriptionArn: &arn,
+			call[shape.SetSubscriptionAttributesOutput](w, "SetSubscriptionAttributes", &shape.SetSubscriptionAttributesInput{SubscriptionArn: &arn,
 				AttributeName: new("FilterPolicy"), AttributeValue: &c.policy})
 		}
 		if got := publish(c.attributes); got != c.want {
@@ -451,9 +451,9 @@ func TestAlarmAction(t *testing.T) {
 func TestDeleteTopic(t *testing.T) {
 	w := newWorld(t)
 	w.subscriber(nil)
-	call[shapes.PublishOutput](w, "Publish", &shapes.PublishInput{TopicArn: new(topicARN), Message: new("m")})
-	call[shapes.DeleteTopicOutput](w, "DeleteTopic", &shapes.DeleteTopicInput{TopicArn: new(topicARN)})
-	call[shapes.DeleteTopicOutput](w, "DeleteTopic", &shapes.DeleteTopicInput{TopicArn: new(topicARN)})
+	call[shape.PublishOutput](w, "Publish", &shape.PublishInput{TopicArn: new(topicARN), Message: new("m")})
+	call[shape.DeleteTopicOutput](w, "DeleteTopic", &shape.DeleteTopicInput{TopicArn: new(topicARN)})
+	call[shape.DeleteTopicOutput](w, "DeleteTopic", &shape.DeleteTopicInput{TopicArn: new(topicARN)})
 	for key := range w.stored {
 		if strings.HasPrefix(key, "sns.") {
 			t.Errorf("left: %s", key)

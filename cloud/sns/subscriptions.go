@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/billow-cloud/billow/api"
-	shapes "github.com/billow-cloud/billow/api/sns"
+	shape "github.com/billow-cloud/billow/api/sns"
 	"github.com/billow-cloud/billow/cloud"
 )
 
@@ -47,7 +47,7 @@ func (s *Service) subscription(tx *cloud.Tx, arn string) (scope cloud.Scope, id 
 }
 
 // Subscribe makes a subscription. An HTTP endpoint is asked to confirm it.
-func (s *Service) Subscribe(tx *cloud.Tx, in *shapes.SubscribeInput) (*shapes.SubscribeOutput, error) {
+func (s *Service) Subscribe(tx *cloud.Tx, in *shape.SubscribeInput) (*shape.SubscribeOutput, error) {
 	t, err := s.topic(tx, api.Value(in.TopicArn))
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func (s *Service) Subscribe(tx *cloud.Tx, in *shapes.SubscribeInput) (*shapes.Su
 		s.deliver(tx, id, Message{Type: typeConfirmation, ID: tx.UUID(), Text: "You have chosen to subscribe to the topic " + t.ARN +
 			".\nTo confirm the subscription, visit the SubscribeURL included in this message.", At: tx.Now().Truncate(time.Millisecond)})
 	}
-	out := &shapes.SubscribeOutput{SubscriptionArn: &sub.ARN}
+	out := &shape.SubscribeOutput{SubscriptionArn: &sub.ARN}
 	if sub.Pending && !api.Value(in.ReturnSubscriptionArn) {
 		out.SubscriptionArn = new("pending confirmation")
 	}
@@ -124,12 +124,12 @@ func checkEndpoint(protocol, endpoint string) error {
 
 // ConfirmSubscription confirms the subscription that a token was sent for; to do so again is no error. The scope is that
 // of the topic: the call comes from a subscriber who visits the SubscribeURL.
-func (s *Service) ConfirmSubscription(tx *cloud.Tx, in *shapes.ConfirmSubscriptionInput) (*shapes.ConfirmSubscriptionOutput, error) {
+func (s *Service) ConfirmSubscription(tx *cloud.Tx, in *shape.ConfirmSubscriptionInput) (*shape.ConfirmSubscriptionOutput, error) {
 	scope, name, err := parseARN(api.Value(in.TopicArn), "TopicArn")
 	if err != nil {
 		return nil, err
 	}
-	out := &shapes.ConfirmSubscriptionOutput{}
+	out := &shape.ConfirmSubscriptionOutput{}
 	tx.In(scope, func() {
 		if !s.topics.Has(tx, name) {
 			err = notFound("Topic")
@@ -156,13 +156,13 @@ func (s *Service) ConfirmSubscription(tx *cloud.Tx, in *shapes.ConfirmSubscripti
 }
 
 // Unsubscribe removes a subscription; a missing one is no error.
-func (s *Service) Unsubscribe(tx *cloud.Tx, in *shapes.UnsubscribeInput) (*shapes.UnsubscribeOutput, error) {
+func (s *Service) Unsubscribe(tx *cloud.Tx, in *shape.UnsubscribeInput) (*shape.UnsubscribeOutput, error) {
 	scope, id, err := parseARN(api.Value(in.SubscriptionArn), "SubscriptionArn")
 	if err != nil {
 		return nil, err
 	}
 	tx.In(scope, func() { s.removeSubscription(tx, id) })
-	return &shapes.UnsubscribeOutput{}, nil
+	return &shape.UnsubscribeOutput{}, nil
 }
 
 func (s *Service) removeSubscription(tx *cloud.Tx, id string) {
@@ -188,8 +188,8 @@ func (s *Service) reconcileSubscription(tx *cloud.Tx, id string) {
 	}
 }
 
-func (sub *Subscription) shape(tx *cloud.Tx) shapes.Subscription {
-	out := shapes.Subscription{SubscriptionArn: new(sub.ARN), Owner: new(tx.Scope.Account), Protocol: new(sub.Protocol),
+func (sub *Subscription) shape(tx *cloud.Tx) shape.Subscription {
+	out := shape.Subscription{SubscriptionArn: new(sub.ARN), Owner: new(tx.Scope.Account), Protocol: new(sub.Protocol),
 		Endpoint: new(sub.Endpoint), TopicArn: new(sub.TopicARN)}
 	if sub.Pending {
 		out.SubscriptionArn = new("PendingConfirmation")
@@ -198,23 +198,23 @@ func (sub *Subscription) shape(tx *cloud.Tx) shapes.Subscription {
 }
 
 // ListSubscriptions lists all subscriptions.
-func (s *Service) ListSubscriptions(tx *cloud.Tx, in *shapes.ListSubscriptionsInput) (*shapes.ListSubscriptionsOutput, error) {
+func (s *Service) ListSubscriptions(tx *cloud.Tx, in *shape.ListSubscriptionsInput) (*shape.ListSubscriptionsOutput, error) {
 	list, next := s.subscriptionPage(tx, "", api.Value(in.NextToken))
-	return &shapes.ListSubscriptionsOutput{Subscriptions: list, NextToken: next}, nil
+	return &shape.ListSubscriptionsOutput{Subscriptions: list, NextToken: next}, nil
 }
 
 // ListSubscriptionsByTopic lists the subscriptions of a topic.
-func (s *Service) ListSubscriptionsByTopic(tx *cloud.Tx, in *shapes.ListSubscriptionsByTopicInput) (*shapes.ListSubscriptionsByTopicOutput, error) {
+func (s *Service) ListSubscriptionsByTopic(tx *cloud.Tx, in *shape.ListSubscriptionsByTopicInput) (*shape.ListSubscriptionsByTopicOutput, error) {
 	t, err := s.topic(tx, api.Value(in.TopicArn))
 	if err != nil {
 		return nil, err
 	}
 	list, next := s.subscriptionPage(tx, t.Name+":", api.Value(in.NextToken))
-	return &shapes.ListSubscriptionsByTopicOutput{Subscriptions: list, NextToken: next}, nil
+	return &shape.ListSubscriptionsByTopicOutput{Subscriptions: list, NextToken: next}, nil
 }
 
-func (s *Service) subscriptionPage(tx *cloud.Tx, prefix, after string) (list []shapes.Subscription, next *string) {
-	list = []shapes.Subscription{}
+func (s *Service) subscriptionPage(tx *cloud.Tx, prefix, after string) (list []shape.Subscription, next *string) {
+	list = []shape.Subscription{}
 	last := ""
 	for id, sub := range s.subscriptions.After(tx, max(after, prefix)) {
 		if !strings.HasPrefix(id, prefix) {
@@ -261,7 +261,7 @@ func setSubscriptionAttribute(list []Attribute, name, value string) ([]Attribute
 }
 
 // SetSubscriptionAttributes sets one attribute of a subscription.
-func (s *Service) SetSubscriptionAttributes(tx *cloud.Tx, in *shapes.SetSubscriptionAttributesInput) (*shapes.SetSubscriptionAttributesOutput, error) {
+func (s *Service) SetSubscriptionAttributes(tx *cloud.Tx, in *shape.SetSubscriptionAttributesInput) (*shape.SetSubscriptionAttributesOutput, error) {
 	scope, id, sub, err := s.subscription(tx, api.Value(in.SubscriptionArn))
 	if err == nil && scope != tx.Scope {
 		err = notFound("Subscription")
@@ -273,11 +273,11 @@ func (s *Service) SetSubscriptionAttributes(tx *cloud.Tx, in *shapes.SetSubscrip
 		return nil, err
 	}
 	s.subscriptions.Put(tx, id, sub)
-	return &shapes.SetSubscriptionAttributesOutput{}, nil
+	return &shape.SetSubscriptionAttributesOutput{}, nil
 }
 
 // GetSubscriptionAttributes gives what was set and what SNS knows of a subscription.
-func (s *Service) GetSubscriptionAttributes(tx *cloud.Tx, in *shapes.GetSubscriptionAttributesInput) (*shapes.GetSubscriptionAttributesOutput, error) {
+func (s *Service) GetSubscriptionAttributes(tx *cloud.Tx, in *shape.GetSubscriptionAttributesInput) (*shape.GetSubscriptionAttributesOutput, error) {
 	scope, _, sub, err := s.subscription(tx, api.Value(in.SubscriptionArn))
 	if err == nil && scope != tx.Scope {
 		err = notFound("Subscription")
@@ -301,5 +301,5 @@ func (s *Service) GetSubscriptionAttributes(tx *cloud.Tx, in *shapes.GetSubscrip
 	if out["FilterPolicy"] != "" && out["FilterPolicyScope"] == "" {
 		out["FilterPolicyScope"] = "MessageAttributes"
 	}
-	return &shapes.GetSubscriptionAttributesOutput{Attributes: out}, nil
+	return &shape.GetSubscriptionAttributesOutput{Attributes: out}, nil
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/billow-cloud/billow/api"
-	shapes "github.com/billow-cloud/billow/api/sns"
+	shape "github.com/billow-cloud/billow/api/sns"
 	"github.com/billow-cloud/billow/cloud"
 )
 
@@ -52,7 +52,7 @@ func (s *Service) Exists(tx *cloud.Tx, arn string) bool {
 }
 
 // CreateTopic makes a topic; the same call again gives the same topic.
-func (s *Service) CreateTopic(tx *cloud.Tx, in *shapes.CreateTopicInput) (*shapes.CreateTopicOutput, error) {
+func (s *Service) CreateTopic(tx *cloud.Tx, in *shape.CreateTopicInput) (*shape.CreateTopicOutput, error) {
 	name := api.Value(in.Name)
 	if strings.HasSuffix(name, ".fifo") || in.Attributes["FifoTopic"] == "true" {
 		return nil, notImplemented("FIFO topics are not implemented.")
@@ -82,11 +82,11 @@ func (s *Service) CreateTopic(tx *cloud.Tx, in *shapes.CreateTopicInput) (*shape
 		if len(tags) > 0 && !slices.Equal(tags, old.Tags) {
 			return nil, badParameter("Tags Reason: Topic already exists with different tags")
 		}
-		return &shapes.CreateTopicOutput{TopicArn: &old.ARN}, nil
+		return &shape.CreateTopicOutput{TopicArn: &old.ARN}, nil
 	}
 	t := Topic{Name: name, ARN: tx.Scope.ARN(Name, name), Attributes: attributes, Tags: tags}
 	s.topics.Put(tx, name, t)
-	return &shapes.CreateTopicOutput{TopicArn: &t.ARN}, nil
+	return &shape.CreateTopicOutput{TopicArn: &t.ARN}, nil
 }
 
 // setTopicAttribute checks and sets one attribute.
@@ -123,7 +123,7 @@ func get(list []Attribute, name string) string {
 }
 
 // DeleteTopic removes a topic with its subscriptions; a missing one is no error.
-func (s *Service) DeleteTopic(tx *cloud.Tx, in *shapes.DeleteTopicInput) (*shapes.DeleteTopicOutput, error) {
+func (s *Service) DeleteTopic(tx *cloud.Tx, in *shape.DeleteTopicInput) (*shape.DeleteTopicOutput, error) {
 	scope, name, err := parseARN(api.Value(in.TopicArn), "TopicArn")
 	if err != nil {
 		return nil, err
@@ -134,12 +134,12 @@ func (s *Service) DeleteTopic(tx *cloud.Tx, in *shapes.DeleteTopicInput) (*shape
 		}
 		s.topics.Delete(tx, name)
 	}
-	return &shapes.DeleteTopicOutput{}, nil
+	return &shape.DeleteTopicOutput{}, nil
 }
 
 // ListTopics lists topics in order of name.
-func (s *Service) ListTopics(tx *cloud.Tx, in *shapes.ListTopicsInput) (*shapes.ListTopicsOutput, error) {
-	out := &shapes.ListTopicsOutput{Topics: []shapes.Topic{}}
+func (s *Service) ListTopics(tx *cloud.Tx, in *shape.ListTopicsInput) (*shape.ListTopicsOutput, error) {
+	out := &shape.ListTopicsOutput{Topics: []shape.Topic{}}
 	last := ""
 	for name, t := range s.topics.After(tx, api.Value(in.NextToken)) {
 		if len(out.Topics) == pageSize {
@@ -147,7 +147,7 @@ func (s *Service) ListTopics(tx *cloud.Tx, in *shapes.ListTopicsInput) (*shapes.
 			break
 		}
 		last = name
-		out.Topics = append(out.Topics, shapes.Topic{TopicArn: new(t.ARN)})
+		out.Topics = append(out.Topics, shape.Topic{TopicArn: new(t.ARN)})
 	}
 	return out, nil
 }
@@ -157,7 +157,7 @@ const effectivePolicy = `{"http":{"defaultHealthyRetryPolicy":{"minDelayTarget":
 	`"numNoDelayRetries":0,"numMinDelayRetries":0,"backoffFunction":"linear"},"disableSubscriptionOverrides":false}}`
 
 // GetTopicAttributes gives what was set and what SNS knows of a topic.
-func (s *Service) GetTopicAttributes(tx *cloud.Tx, in *shapes.GetTopicAttributesInput) (*shapes.GetTopicAttributesOutput, error) {
+func (s *Service) GetTopicAttributes(tx *cloud.Tx, in *shape.GetTopicAttributesInput) (*shape.GetTopicAttributesOutput, error) {
 	t, err := s.topic(tx, api.Value(in.TopicArn))
 	if err != nil {
 		return nil, err
@@ -181,11 +181,11 @@ func (s *Service) GetTopicAttributes(tx *cloud.Tx, in *shapes.GetTopicAttributes
 	for _, a := range t.Attributes {
 		out[a.Name] = a.Value
 	}
-	return &shapes.GetTopicAttributesOutput{Attributes: out}, nil
+	return &shape.GetTopicAttributesOutput{Attributes: out}, nil
 }
 
 // SetTopicAttributes sets one attribute of a topic.
-func (s *Service) SetTopicAttributes(tx *cloud.Tx, in *shapes.SetTopicAttributesInput) (*shapes.SetTopicAttributesOutput, error) {
+func (s *Service) SetTopicAttributes(tx *cloud.Tx, in *shape.SetTopicAttributesInput) (*shape.SetTopicAttributesOutput, error) {
 	t, err := s.topic(tx, api.Value(in.TopicArn))
 	if err == nil {
 		t.Attributes, err = setTopicAttribute(t.Attributes, api.Value(in.AttributeName), api.Value(in.AttributeValue))
@@ -194,11 +194,11 @@ func (s *Service) SetTopicAttributes(tx *cloud.Tx, in *shapes.SetTopicAttributes
 		return nil, err
 	}
 	s.topics.Put(tx, t.Name, t)
-	return &shapes.SetTopicAttributesOutput{}, nil
+	return &shape.SetTopicAttributesOutput{}, nil
 }
 
 // tagged gives the tags with those of a request set.
-func tagged(list []Attribute, in []shapes.Tag) ([]Attribute, error) {
+func tagged(list []Attribute, in []shape.Tag) ([]Attribute, error) {
 	list = slices.Clone(list)
 	for _, t := range in {
 		key := api.Value(t.Key)
@@ -222,7 +222,7 @@ func (s *Service) tagTarget(tx *cloud.Tx, arn string) (Topic, error) {
 }
 
 // TagResource puts tags on a topic.
-func (s *Service) TagResource(tx *cloud.Tx, in *shapes.TagResourceInput) (*shapes.TagResourceOutput, error) {
+func (s *Service) TagResource(tx *cloud.Tx, in *shape.TagResourceInput) (*shape.TagResourceOutput, error) {
 	t, err := s.tagTarget(tx, api.Value(in.ResourceArn))
 	if err == nil {
 		t.Tags, err = tagged(t.Tags, in.Tags)
@@ -231,29 +231,29 @@ func (s *Service) TagResource(tx *cloud.Tx, in *shapes.TagResourceInput) (*shape
 		return nil, err
 	}
 	s.topics.Put(tx, t.Name, t)
-	return &shapes.TagResourceOutput{}, nil
+	return &shape.TagResourceOutput{}, nil
 }
 
 // UntagResource takes tags off a topic.
-func (s *Service) UntagResource(tx *cloud.Tx, in *shapes.UntagResourceInput) (*shapes.UntagResourceOutput, error) {
+func (s *Service) UntagResource(tx *cloud.Tx, in *shape.UntagResourceInput) (*shape.UntagResourceOutput, error) {
 	t, err := s.tagTarget(tx, api.Value(in.ResourceArn))
 	if err != nil {
 		return nil, err
 	}
 	t.Tags = slices.DeleteFunc(slices.Clone(t.Tags), func(a Attribute) bool { return slices.Contains(in.TagKeys, a.Name) })
 	s.topics.Put(tx, t.Name, t)
-	return &shapes.UntagResourceOutput{}, nil
+	return &shape.UntagResourceOutput{}, nil
 }
 
 // ListTagsForResource lists a topic's tags.
-func (s *Service) ListTagsForResource(tx *cloud.Tx, in *shapes.ListTagsForResourceInput) (*shapes.ListTagsForResourceOutput, error) {
+func (s *Service) ListTagsForResource(tx *cloud.Tx, in *shape.ListTagsForResourceInput) (*shape.ListTagsForResourceOutput, error) {
 	t, err := s.tagTarget(tx, api.Value(in.ResourceArn))
 	if err != nil {
 		return nil, err
 	}
-	out := &shapes.ListTagsForResourceOutput{Tags: []shapes.Tag{}}
+	out := &shape.ListTagsForResourceOutput{Tags: []shape.Tag{}}
 	for _, a := range t.Tags {
-		out.Tags = append(out.Tags, shapes.Tag{Key: new(a.Name), Value: new(a.Value)})
+		out.Tags = append(out.Tags, shape.Tag{Key: new(a.Name), Value: new(a.Value)})
 	}
 	return out, nil
 }

@@ -197,11 +197,11 @@ func (s *Service) PutParameter(tx *cloud.Tx, in *shape.PutParameterInput) (*shap
 	if !there {
 		p = Parameter{Name: name, DataType: "text", Tier: "Standard"}
 	}
-	p.Type = or(in.Type, p.Type)
-	p.Description = or(in.Description, p.Description)
-	p.KeyID = or(in.KeyId, p.KeyID)
-	p.AllowedPattern = or(in.AllowedPattern, p.AllowedPattern)
-	p.DataType = or(in.DataType, p.DataType)
+	p.Type = api.Or(in.Type, p.Type)
+	p.Description = api.Or(in.Description, p.Description)
+	p.KeyID = api.Or(in.KeyId, p.KeyID)
+	p.AllowedPattern = api.Or(in.AllowedPattern, p.AllowedPattern)
+	p.DataType = api.Or(in.DataType, p.DataType)
 	if tier := api.Value(in.Tier); tier == "Standard" || tier == "Advanced" {
 		p.Tier = tier
 	}
@@ -241,13 +241,6 @@ func (p Parameter) check(value string) error {
 		}
 	}
 	return nil
-}
-
-func or(p *string, otherwise string) string {
-	if p == nil {
-		return otherwise
-	}
-	return *p
 }
 
 // DeleteParameter removes a parameter with all its versions.
