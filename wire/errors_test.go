@@ -91,6 +91,7 @@ func TestFaults(t *testing.T) {
 		{"ec2 enum", request("", ec+"RunInstances&MinCount=1&MaxCount=1&Placement.Tenancy=mine"), 400,
 			"<Code>InvalidParameterValue</Code><Message>Value (mine) for parameter tenancy is invalid.</Message>"},
 		{"ec2 type", request("", ec+"RunInstances&MinCount=one&MaxCount=1"), 400, "<Code>InvalidParameterValue</Code><Message>Value (one) for parameter MinCount is invalid.</Message>"},
+		{"ec2 control character", request("", ec+"CreateKeyPair&KeyName=a%00b"), 400, "<Code>InvalidParameterValue</Code>"},
 		{"ec2 unknown", request("", ec+"DescribeRegions&Foo=1"), 400, "<Code>UnknownParameter</Code><Message>The parameter Foo is not recognized</Message>"},
 
 		{"cloudwatch missing", request("", cw+"PutMetricData&MetricData.member.1.Value=1"), 400, "<Code>MissingParameter</Code><Message>The parameter Namespace is required.</Message>"},

@@ -165,7 +165,7 @@ func (d *queryDecoder) set(p *plan, dst reflect.Value, path, value []byte) error
 	if len(path) != 0 {
 		return d.unknown()
 	}
-	if !p.parseText(value, dst) {
+	if d.ec2 && bytes.ContainsFunc(value, unwritable) || !p.parseText(value, dst) {
 		return d.malformed(value)
 	}
 	return nil
@@ -319,6 +319,12 @@ func (d *queryDecoder) malformed(value []byte) error {
 	}
 	return api.Errorf(d.svc.Faults.Malformed, "The value '%s' of the parameter %s has the wrong type.",
 		strings.ToValidUTF8(string(text), "?"), d.key)
+}
+
+// unwritable says whether XML 1.0 has no way to write a character: what comes in with it could not be read back as it
+// is. EC2's model has no patterns that would keep such out of names.
+func unwritable(r rune) bool {
+	return r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0xFFFE || r == 0xFFFF
 }
 
 // segment cuts path at its first point.

@@ -1,6 +1,7 @@
 package cloudwatch
 
 import (
+	"encoding/base64"
 	"fmt"
 	"math"
 	"strings"
@@ -165,7 +166,11 @@ func (s *Service) ListMetrics(tx *cloud.Tx, in *shape.ListMetricsInput) (*shape.
 	}
 	out := &shape.ListMetricsOutput{Metrics: []shape.Metric{}}
 	last := ""
-	for id, m := range s.metrics.After(tx, api.Value(in.NextToken)) {
+	after, err := base64.URLEncoding.DecodeString(api.Value(in.NextToken))
+	if err != nil {
+		return nil, api.Errorf("InvalidParameterValue", "The value given for parameter NextToken is invalid.")
+	}
+	for id, m := range s.metrics.After(tx, string(after)) {
 		key := strings.TrimSuffix(id, m.Unit)
 		if key == last || !listed(&m, in) { // another unit of the same metric
 			continue
@@ -174,7 +179,8 @@ func (s *Service) ListMetrics(tx *cloud.Tx, in *shape.ListMetricsInput) (*shape.
 			continue
 		}
 		if len(out.Metrics) == listPage {
-			out.NextToken = new(last + "\x7f") // after all units of the last one
+			// After all units of the last one; keys have control characters, which XML can't write.
+			out.NextToken = new(base64.URLEncoding.EncodeToString([]byte(last + "\x7f")))
 			break
 		}
 		last = key

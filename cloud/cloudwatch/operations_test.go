@@ -5,7 +5,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
+	"github.com/billow-cloud/billow/api"
 	shape "github.com/billow-cloud/billow/api/cloudwatch"
 	"github.com/billow-cloud/billow/cloud"
 )
@@ -100,6 +102,9 @@ func TestListMetricsPages(t *testing.T) {
 			seen[*m.Dimensions[0].Value] = true
 		}
 		in.NextToken = out.NextToken
+		if strings.ContainsFunc(api.Value(in.NextToken), unicode.IsControl) {
+			t.Fatalf("XML can't write the token %q", *in.NextToken)
+		}
 	}
 	if len(seen) != 1200 || in.NextToken != nil {
 		t.Errorf("%d seen, token %v", len(seen), in.NextToken)

@@ -177,6 +177,9 @@ func (s *Service) GetParameters(tx *cloud.Tx, in *shape.GetParametersInput) (*sh
 	return out, nil
 }
 
+// nameCharacters are those that a parameter's name may have.
+const nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/"
+
 // PutParameter makes a parameter or, with Overwrite, its next version.
 func (s *Service) PutParameter(tx *cloud.Tx, in *shape.PutParameterInput) (*shape.PutParameterOutput, error) {
 	name, value := api.Value(in.Name), api.Value(in.Value)
@@ -184,7 +187,7 @@ func (s *Service) PutParameter(tx *cloud.Tx, in *shape.PutParameterInput) (*shap
 	if lower := strings.ToLower(bare); strings.HasPrefix(lower, "aws") || strings.HasPrefix(lower, "ssm") {
 		return nil, api.Errorf("ValidationException", "Parameter name: can't be prefixed with \"aws\" or \"ssm\" (case-insensitive).")
 	}
-	if strings.Trim(name, "/") == "" || strings.Contains(bare, "/") && name == bare || strings.ContainsAny(name, " :*?\"'<>|\\") {
+	if strings.Trim(name, "/") == "" || strings.Contains(bare, "/") && name == bare || strings.Trim(name, nameCharacters) != "" {
 		return nil, api.Errorf("ValidationException", "Parameter name must be a fully qualified name. If formed as a path, it can consist of sub-paths divided by slash symbol; each sub-path can be formed as a mix of letters, numbers and the following 3 symbols .-_")
 	}
 	p, there := s.parameters.Get(tx, name)

@@ -80,6 +80,9 @@ func TestVersions(t *testing.T) {
 	w.refused(&shape.GetParameterInput{Name: new("/app/db:9")}, "ParameterVersionNotFound")
 	w.refused(&shape.PutParameterInput{Name: new("/aws/mine"), Value: new("x"), Type: new("String")}, "ValidationException")
 	w.refused(&shape.PutParameterInput{Name: new("new"), Value: new("x")}, "ValidationException")
+	for _, name := range []string{"a\x00b", "ü", "a b", "a/b", "/"} {
+		w.refused(&shape.PutParameterInput{Name: new(name), Value: new("x"), Type: new("String")}, "ValidationException")
+	}
 	w.refused(&shape.PutParameterInput{Name: new("n"), Value: new("x"), Type: new("String"), AllowedPattern: new("[0-9]+")}, "ParameterPatternMismatchException")
 	if _, err := w.call(&shape.DeleteParameterInput{Name: new("/app/db")}); err != nil {
 		t.Error(err)
