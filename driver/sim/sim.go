@@ -147,7 +147,7 @@ func (d *Driver) save(l *line) error {
 		_, err = d.file.Write(append(text, '\n'))
 	}
 	if err != nil {
-		return driver.Errorf(driver.CodeInternal, "The record of %s cannot be written: %v.", l.ID, err)
+		return fmt.Errorf("the record of %s cannot be written: %w", l.ID, err)
 	}
 	return nil
 }

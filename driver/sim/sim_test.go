@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,6 +51,34 @@ func TestAdoption(t *testing.T) {
 			t.Error("the address of an adopted instance was given away")
 		}
 		d.Close()
+	}
+}
+
+// TestAStartOnAFullDiskLosesNothing: the new file of records takes the old one's place only when it is whole.
+func TestAStartOnAFullDiskLosesNothing(t *testing.T) {
+	dir, ctx := t.TempDir(), context.Background()
+	d, err := New(Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Launch(ctx, spec("i-1", "172.31.0.10")); err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+	next := filepath.Join(dir, "instances.jsonl.new")
+	if err := os.Symlink("/dev/full", next); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := New(Config{Dir: dir}); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("%v, %v", d, err)
+	}
+	os.Remove(next)
+	if d, err = New(Config{Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if all, _ := d.Inventory(ctx); len(all.Instances) != 1 {
+		t.Errorf("found %+v", all)
 	}
 }
 
