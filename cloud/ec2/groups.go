@@ -3,6 +3,7 @@ package ec2
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/billow-cloud/billow/api"
 	shape "github.com/billow-cloud/billow/api/ec2"
@@ -57,6 +58,8 @@ func (s *Service) groupGiven(tx *cloud.Tx, id, name *string) (SecurityGroup, err
 	return SecurityGroup{}, api.Errorf("MissingParameter", "The request must contain the parameter GroupName or GroupId")
 }
 
+func notASCII(r rune) bool { return r > 0x7e || r < 0x20 }
+
 // CreateSecurityGroup makes a security group that lets everything out and nothing in.
 func (s *Service) CreateSecurityGroup(tx *cloud.Tx, in *shape.CreateSecurityGroupInput) (*shape.CreateSecurityGroupOutput, error) {
 	tags, err := specTags(in.TagSpecifications, "security-group")
@@ -78,6 +81,12 @@ func (s *Service) CreateSecurityGroup(tx *cloud.Tx, in *shape.CreateSecurityGrou
 		return nil, api.Errorf("MissingParameter", "The request must contain the parameter GroupName")
 	case description == "":
 		return nil, api.Errorf("MissingParameter", "The request must contain the parameter GroupDescription")
+	case strings.ContainsFunc(description, notASCII):
+		return nil, api.Errorf("InvalidParameterValue", "Value (%s) for parameter GroupDescription is invalid. Character sets beyond ASCII are not supported.", description)
+	case strings.ContainsFunc(name, notASCII):
+		return nil, api.Errorf("InvalidParameterValue", "Value (%s) for parameter GroupName is invalid. Character sets beyond ASCII are not supported.", name)
+	case len(description) > 255:
+		return nil, api.Errorf("InvalidParameterValue", "Value (%s) for parameter GroupDescription is invalid. Group descriptions may not be longer than 255 characters", description)
 	case name == "default":
 		return nil, api.Errorf("InvalidParameterValue", "Cannot use reserved security group name: default")
 	case len(name) > 255 || len(name) > 2 && name[:3] == "sg-":

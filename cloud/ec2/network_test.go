@@ -88,6 +88,8 @@ func TestSecurityGroups(t *testing.T) {
 	w := newWorld(t, Options{})
 	id := call[shape.CreateSecurityGroupOutput](w, &shape.CreateSecurityGroupInput{GroupName: new("web"), Description: new("web")}).GroupId
 	w.refused(&shape.CreateSecurityGroupInput{GroupName: new("web"), Description: new("web")}, "InvalidGroup.Duplicate")
+	w.refused(&shape.CreateSecurityGroupInput{GroupName: new("wäb"), Description: new("web")}, "InvalidParameterValue")
+	w.refused(&shape.CreateSecurityGroupInput{GroupName: new("two"), Description: new("wéb")}, "InvalidParameterValue")
 	tcp := func(from, to int32, cidr string) []shape.IpPermission {
 		return []shape.IpPermission{{IpProtocol: new("tcp"), FromPort: &from, ToPort: &to, IpRanges: []shape.IpRange{{CidrIp: &cidr}}}}
 	}

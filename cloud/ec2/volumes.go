@@ -70,6 +70,9 @@ func checkDevices(all []BlockDevice) error {
 		if !strings.HasPrefix(d.Device, "/dev/") && !strings.HasPrefix(d.Device, "xvd") && !strings.HasPrefix(d.Device, "sd") {
 			return api.Errorf("InvalidBlockDeviceMapping", "Invalid device name %s", d.Device)
 		}
+		if d.Size < 0 || d.Size > 16384 {
+			return api.Errorf("InvalidParameterValue", "The volume size must be at least 1 GiB and at most 16384 GiB.")
+		}
 		for _, other := range all[:n] {
 			if other.Device == d.Device {
 				return api.Errorf("InvalidBlockDeviceMapping", "Duplicate device name %s", d.Device)
