@@ -1,6 +1,7 @@
 package autoscaling
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -194,6 +195,8 @@ func TestStepAdjustmentsThatAreRefused(t *testing.T) { // AS-ST-02, AS-ST-04
 		"two without lower":       {changeInCapacity, []shape.StepAdjustment{between(open, 0, 1), between(open, 10, 2), between(10, open, 1)}},
 		"no end above":            {changeInCapacity, []shape.StepAdjustment{between(0, 10, 1)}},
 		"no end below":            {changeInCapacity, []shape.StepAdjustment{between(-10, 0, 1)}},
+		"infinite bound":          {changeInCapacity, []shape.StepAdjustment{between(0, math.Inf(1), 1)}},
+		"bound that is no number": {changeInCapacity, []shape.StepAdjustment{between(math.NaN(), open, 1)}},
 		"empty interval":          {changeInCapacity, []shape.StepAdjustment{between(5, 5, 1), between(5, open, 1)}},
 		"negative exact capacity": {exactCapacity, []shape.StepAdjustment{between(0, open, -1)}},
 	}

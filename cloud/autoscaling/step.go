@@ -98,6 +98,11 @@ func bounds(a shape.StepAdjustment) (lo, hi float64) {
 	return lo, hi
 }
 
+// unbounded tells whether a bound is given and none; such a number has no durable form.
+func unbounded(bound *float64) bool {
+	return bound != nil && (math.IsNaN(*bound) || math.IsInf(*bound, 0))
+}
+
 // checkSteps refuses step adjustments that AS-ST-02 does not allow.
 func checkSteps(kind string, steps []shape.StepAdjustment) error {
 	switch {
@@ -115,6 +120,8 @@ func checkSteps(kind string, steps []shape.StepAdjustment) error {
 	for i, a := range sorted {
 		lo, hi := bounds(a)
 		switch {
+		case unbounded(a.MetricIntervalLowerBound) || unbounded(a.MetricIntervalUpperBound):
+			return invalid("Step adjustment intervals can't have a bound that is not a finite number; leave it out for none")
 		case !(lo < hi):
 			return invalid("Step adjustment intervals can't have a lower bound that is not less than the upper bound")
 		case kind == exactCapacity && api.Value(a.ScalingAdjustment) < 0:

@@ -66,8 +66,8 @@ func templateData(in *shape.RequestLaunchTemplateData) (shape.ResponseLaunchTemp
 		return data, api.Errorf("MissingParameter", "The request must contain the parameter LaunchTemplateData")
 	}
 	text, err := json.Marshal(in)
-	if err != nil {
-		return data, err
+	if err != nil { // NaN or an infinity, which the wire can carry and a row cannot
+		return data, api.Errorf("InvalidParameterValue", "The launch template data has a number that is not finite")
 	}
 	if err := json.Unmarshal(text, &data); err != nil {
 		return data, err
@@ -210,8 +210,8 @@ func laidOver(under shape.ResponseLaunchTemplateData, over *shape.RequestLaunchT
 
 func members(data any) (map[string]json.RawMessage, error) {
 	text, err := json.Marshal(data)
-	if err != nil {
-		return nil, err
+	if err != nil { // as in templateData
+		return nil, api.Errorf("InvalidParameterValue", "The launch template data has a number that is not finite")
 	}
 	all := map[string]json.RawMessage{}
 	return all, json.Unmarshal(text, &all)

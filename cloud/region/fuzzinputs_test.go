@@ -2,6 +2,7 @@ package region
 
 import (
 	"encoding/json"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"regexp"
@@ -196,7 +197,11 @@ func (a *author) fill(svc *api.Service, shape int, name string, v reflect.Value,
 	case api.Long:
 		set(v, int64(a.number(s)))
 	case api.Double:
-		set(v, a.number(s)+pick(a, []float64{0, 0, 0.5, -0.25}))
+		n := a.number(s) + pick(a, []float64{0, 0, 0.5, -0.25})
+		if a.chance(3) {
+			n = pick(a, []float64{math.Inf(1), math.Inf(-1), math.NaN()}) // the wire carries them; no row can
+		}
+		set(v, n)
 	case api.Boolean:
 		set(v, a.chance(50))
 	case api.Timestamp:
