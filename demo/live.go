@@ -8,6 +8,8 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/lipgloss"
+
+	_ "github.com/billow-cloud/billow/demo/terminal" // before the library asks the terminal
 )
 
 // liveView redraws a few lines at the bottom of the terminal; events scroll by above them.

@@ -60,6 +60,11 @@ func (s suite) exec(t *testing.T) {
 	if code, _ := run(t, ctx, d, "i-1", "sh", "-c", "kill -9 $$"); code != 137 {
 		t.Errorf("a killed program gives %d, want 137", code)
 	}
+	for signal, want := range map[string]int{"HUP": 129, "INT": 130, "QUIT": 131, "PIPE": 141, "TERM": 143} {
+		if code, _ := run(t, ctx, d, "i-1", "sh", "-c", "kill -"+signal+" $$; exit 9"); code != want {
+			t.Errorf("a program ended by SIG%s gives %d, want %d", signal, code, want)
+		}
+	}
 	if code, err := d.Exec(ctx, "i-1", driver.ExecRequest{Args: []string{"no-such-program"}}); err == nil || code != 127 {
 		t.Errorf("an unknown program gives %d, %v", code, err)
 	}

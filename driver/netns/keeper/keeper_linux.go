@@ -176,7 +176,8 @@ func GroupName(dir string) string {
 func (k *keeper) run() {
 	time.AfterFunc(idleStart, k.leaveIfIdle)
 	signals := make(chan os.Signal, 1)
-	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE)
+	// Taken and dropped: what is ignored here would be ignored in every instance, and Ctrl-C there would do nothing.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE)
 	signal.Notify(signals, syscall.SIGTERM)
 	go func() {
 		<-signals // the host goes down: give instances the chance to save their work
