@@ -15,7 +15,7 @@ import (
 func TestNoMapOrderInTheControlPlane(t *testing.T) {
 	pkgs, err := packages.Load(&packages.Config{
 		Mode: packages.NeedName | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedFiles |
-			packages.NeedImports | packages.NeedExportFile,
+			packages.NeedImports | packages.NeedDeps,
 	}, "./cloud/...")
 	if err != nil {
 		t.Fatal(err)
