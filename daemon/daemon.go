@@ -104,6 +104,7 @@ func (d *Daemon) open() (err error) {
 	if d.store, err = store.Open(c.Data); err != nil {
 		return err
 	}
+	d.store.Report = func(defect error) { d.log.Error("a change will not survive a restart", "defect", defect) }
 	if d.access, err = openAccess(c.Data, endpoint(d.listener.Addr()), wire.DefaultAccount, wire.DefaultRegion); err != nil {
 		return err
 	}

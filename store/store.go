@@ -40,6 +40,8 @@ const retry = 200 * time.Millisecond
 type Store struct {
 	// Patience is how long Wait puts up with commits that fail; set it before the first Wait.
 	Patience time.Duration
+	// Report, if set before Load, gets defects: rows that have no JSON form and are left as they were on the disk.
+	Report func(defect error)
 
 	using sync.Mutex // held while conn is used
 	conn  *sqlite.Conn
@@ -271,7 +273,9 @@ func (s *Store) commit(rows []Row) (err error) {
 		if r.Value != nil {
 			data, err := json.Marshal(r.Value)
 			if err != nil {
-				return fmt.Errorf("row %s of %s: %w", r.Key, r.Table, err)
+				// A defect of whoever made the row. It must not keep all others from the disk for ever.
+				s.report(fmt.Errorf("row %q of %s cannot be kept: %w", r.Key, r.Table, err))
+				continue
 			}
 			stmt = put
 			stmt.BindBytes(3, data)
@@ -305,6 +309,12 @@ func newest(rows []Row) []Row {
 		}
 	}
 	return left
+}
+
+func (s *Store) report(defect error) {
+	if s.Report != nil {
+		s.Report(defect)
+	}
 }
 
 // plain words a failure of SQLite for somebody who does not know that there is one.

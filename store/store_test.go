@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"strings"
@@ -58,6 +59,31 @@ func TestAStoreThatWasNeverReadCanBeClosed(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestARowWithoutAFormKeepsNoOtherFromTheDisk(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var defects []string
+	s.Report = func(defect error) { defects = append(defects, defect.Error()) }
+	if err := s.Load(func(string, string, []byte) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Wait(context.Background(), s.Write([]Row{{"a", "bad", math.Inf(1)}, {"a", "good", 1}})); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if len(defects) != 1 || !strings.Contains(defects[0], `"bad" of a`) {
+		t.Errorf("reported %q", defects)
+	}
+	s, rows := open(t, dir)
+	defer s.Close()
+	if diff := cmp.Diff(map[string]string{"a/good": "1"}, rows); diff != "" {
+		t.Error(diff)
 	}
 }
 
