@@ -20,6 +20,10 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	if binary := os.Getenv(guardianMark); binary != "" {
+		keepGuard(binary)
+		return
+	}
 	dir, err := os.MkdirTemp("", "billow-e2e")
 	if err != nil {
 		panic(err)
@@ -34,9 +38,10 @@ func TestMain(m *testing.M) {
 		os.RemoveAll(dir)
 		os.Exit(1)
 	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	if err := startGuardian(); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
 }
 
 // server is one `billow serve`.
@@ -44,6 +49,7 @@ type server struct {
 	t        testing.TB
 	data     string
 	args     []string
+	command  func(args ...string) *exec.Cmd // the binary with arguments; as this user if nil
 	cmd      *exec.Cmd
 	log      *buffer
 	endpoint string
@@ -71,21 +77,36 @@ func (b *buffer) String() string {
 // start runs a server until the test ends; then its instances are gone too.
 func start(t testing.TB, args ...string) *server {
 	t.Helper()
-	s := &server{t: t, data: t.TempDir(), args: args}
+	return startIn(t, t.TempDir(), args...)
+}
+
+// startIn is start with a data directory.
+func startIn(t testing.TB, data string, args ...string) *server {
+	t.Helper()
+	s := &server{t: t, data: data, args: args}
 	t.Cleanup(s.destroy)
 	s.run()
 	return s
+}
+
+// billow is a command of the server's user.
+func (s *server) billow(args ...string) *exec.Cmd {
+	if s.command != nil {
+		return s.command(args...)
+	}
+	return exec.Command(binary, args...)
 }
 
 // run starts the process and waits until it is healthy.
 func (s *server) run() {
 	s.t.Helper()
 	s.log = &buffer{}
-	s.cmd = exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--data", s.data}, s.args...)...)
+	s.cmd = s.billow(append([]string{"serve", "--listen", "127.0.0.1:0", "--data", s.data}, s.args...)...)
 	s.cmd.Stderr = s.log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
+	guard(s.data, s.cmd.Process.Pid)
 	s.endpoint, s.env = "", nil
 	eventually(s.t, 20*time.Second, "the server is healthy", func() bool {
 		if _, after, ok := strings.Cut(s.log.String(), "endpoint="); ok {
@@ -104,7 +125,7 @@ func (s *server) run() {
 		r.Body.Close()
 		return r.StatusCode == http.StatusOK
 	})
-	out, err := exec.Command(binary, "env", "--data", s.data).Output()
+	out, err := s.billow("env", "--data", s.data).Output()
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -137,9 +158,11 @@ func (s *server) destroy() {
 	if s.t.Failed() {
 		s.t.Logf("server log:\n%s", s.log)
 	}
-	if out, err := exec.Command(binary, "destroy", "--data", s.data).CombinedOutput(); err != nil {
+	if out, err := s.billow("destroy", "--data", s.data).CombinedOutput(); err != nil {
 		s.t.Errorf("destroy: %v: %s", err, out)
+		return
 	}
+	unguard(s.data)
 }
 
 // exec runs a command in an instance and returns what it printed.
