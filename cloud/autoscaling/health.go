@@ -86,10 +86,12 @@ func (r *roster) sickness(m Member) string {
 
 func (g Group) checksELB() bool { return strings.Contains(g.HealthCheckType, "ELB") }
 
-// mark makes a member Unhealthy; the group replaces it.
+// mark makes a member Unhealthy; the group replaces it as soon as it is in service.
 func (r *roster) mark(m Member, sickness string) {
 	m.HealthStatus, m.Sickness, m.CheckAt = unhealthy, sickness, time.Time{}
-	r.tx.At(Name, keyMember, m.ID, time.Time{})
+	if m.phase() == phaseInService { // elsewhere the timer is that of a hook's heartbeat
+		r.tx.At(Name, keyMember, m.ID, time.Time{})
+	}
 	r.put(m)
 	r.touch()
 }

@@ -163,12 +163,13 @@ func (r *roster) advancePending(m Member) {
 	}
 }
 
-// enter puts a member into service and behind the group's load balancers (LB-DR-04).
+// enter puts a member into service and behind the group's load balancers (LB-DR-04). A mark that it got on the way
+// stays (AS-HC-07).
 func (r *roster) enter(m Member) {
 	if !r.suspended("AddToLoadBalancer") { // AS-SP-05
 		r.register(m.ID)
 	}
-	m.InServiceAt, m.HealthStatus, m.Sickness, m.CheckAt = r.tx.Now(), healthy, "", time.Time{}
+	m.InServiceAt, m.CheckAt = r.tx.Now(), time.Time{}
 	r.arrive(m, stateInService)
 	r.succeeded(m.AvailabilityZone)
 	r.s.ec2.SetTargetLifecycleState(r.tx, m.ID, stateInService)

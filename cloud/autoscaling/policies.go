@@ -36,6 +36,7 @@ type Policy struct {
 	StepAdjustments       []shape.StepAdjustment            `json:",omitempty"`
 	TargetTracking        shape.TargetTrackingConfiguration // target tracking
 	High, Low             string                            `json:",omitempty"` // names of its alarms (AS-TT-02)
+	LowThreshold          float64                           `json:",omitempty"` // what the low alarm was last given
 }
 
 // Standing is the row of what a policy was last called with and what it last decided; its key is the policy's. It is

@@ -165,6 +165,7 @@ func (s *Service) putAlarms(tx *cloud.Tx, g Group, p Policy) (Policy, error) {
 	low := a
 	low.AlarmName, low.ComparisonOperator = p.Low, "LessThanThreshold"
 	low.Threshold = s.scaling.tracking.lowThreshold(p.target(), g.DesiredCapacity)
+	p.LowThreshold = low.Threshold
 	low.EvaluationPeriods = lowSeconds / p.period()
 	return p, s.cloudwatch.PutAlarm(tx, low)
 }
@@ -243,19 +244,25 @@ func (p Policy) period() int32 {
 	return 60
 }
 
-// settleLow gives the low alarms of a group their thresholds anew when its capacity has settled (AS-TT-05).
+// settleLow gives the low alarms of a group their thresholds anew when its capacity has settled (AS-TT-05). An alarm that
+// was changed by hand stays as it is until then.
 func (s *Service) settleLow(tx *cloud.Tx, g Group) {
-	for _, p := range s.scaling.policies.Prefix(tx, policyKey(g.Name, "")) {
+	for key, p := range s.scaling.policies.Prefix(tx, policyKey(g.Name, "")) {
 		if p.Low == "" {
 			continue
 		}
-		low, ok := s.cloudwatch.Alarm(tx, p.Low)
 		threshold := s.scaling.tracking.lowThreshold(p.target(), g.DesiredCapacity)
-		if !ok || low.Threshold == threshold { // AS-TT-21: an alarm that was deleted by hand stays away
+		if p.LowThreshold == threshold {
 			continue
 		}
 		if c := s.capacity(tx, g, 0); c.Pending > 0 || c.InService != g.DesiredCapacity {
 			return
+		}
+		p.LowThreshold = threshold
+		s.scaling.policies.Put(tx, key, p)
+		low, ok := s.cloudwatch.Alarm(tx, p.Low)
+		if !ok { // AS-TT-21: an alarm that was deleted by hand stays away
+			continue
 		}
 		low.Threshold = threshold
 		if err := s.cloudwatch.PutAlarm(tx, low); err != nil {

@@ -27,7 +27,7 @@ func (a *Alarm) shape() shape.MetricAlarm {
 	out := shape.MetricAlarm{
 		AlarmName: &a.AlarmName, AlarmArn: &a.AlarmArn, AlarmDescription: text(a.AlarmDescription),
 		AlarmConfigurationUpdatedTimestamp: &a.AlarmConfigurationUpdatedTimestamp, ActionsEnabled: &a.ActionsEnabled,
-		OKActions: a.OKActions, AlarmActions: a.AlarmActions, InsufficientDataActions: a.InsufficientDataActions,
+		OKActions: shown(a.OKActions), AlarmActions: shown(a.AlarmActions), InsufficientDataActions: shown(a.InsufficientDataActions),
 		StateValue: &a.StateValue, StateReason: &a.StateReason, StateReasonData: text(a.StateReasonData),
 		StateUpdatedTimestamp: &a.StateUpdatedTimestamp, StateTransitionedTimestamp: &a.StateTransitionedTimestamp,
 		MetricName: text(a.MetricName), Namespace: text(a.Namespace), Statistic: text(a.Statistic),
@@ -41,6 +41,9 @@ func (a *Alarm) shape() shape.MetricAlarm {
 	}
 	return out
 }
+
+// shown is a list that is there also when it is empty: as AWS has it, and the same after a load.
+func shown(list []string) []string { return append([]string{}, list...) }
 
 // DescribeAlarms lists alarms by name, prefix, state or action, in order of name.
 func (s *Service) DescribeAlarms(tx *cloud.Tx, in *shape.DescribeAlarmsInput) (*shape.DescribeAlarmsOutput, error) {

@@ -414,9 +414,20 @@ func (f *fuzzer) same(what string, want, got map[string]string) {
 	slices.Sort(keys)
 	for _, k := range keys {
 		if want[k] != got[k] {
-			f.t.Errorf("%s: %s\n is %s\nnot %s", what, k, got[k], want[k])
+			is, not := parting(got[k], want[k])
+			f.t.Errorf("%s: %s\n is %s\nnot %s", what, k, is, not)
 		}
 	}
+}
+
+// parting cuts away most of what two texts begin with alike, and of what comes long after that.
+func parting(a, b string) (string, string) {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	n = max(0, n-150)
+	return a[n:min(len(a), n+500)], b[n:min(len(b), n+500)]
 }
 
 // compare holds the live rows against the sum of all changes.
@@ -464,6 +475,7 @@ func (f *fuzzer) restart() {
 		c := cloud.Call{Scope: here, RequestID: "r", Service: o.svc.Name, Operation: o.op.Name, In: in}
 		a, b := f.cloud.Step(f.clock, c), next.Step(f.clock, c)
 		if x, y := fmt.Sprintf("%s %v", encoded(a.Reply), a.Err), fmt.Sprintf("%s %v", encoded(b.Reply), b.Err); x != y {
+			y, x = parting(y, x)
 			f.t.Errorf("%s answers\n%s\nafter a load, not\n%s", o.op.Name, y, x)
 		}
 	}
