@@ -155,7 +155,8 @@ func (d *Daemon) load() error {
 			if instanceOf(e) == "" {
 				return nil, false
 			}
-			return d.instances.do(context.Background(), e), true
+			ctx := context.Background()
+			return append(d.instances.do(ctx, e), d.instances.news(ctx)...), true
 		}
 	}
 	return nil
@@ -197,7 +198,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.release()
 		return err
 	}
-	parts.Go(func() { d.instances.events(work) })
+	if !d.config.Instant { // there, what an effect makes happen belongs to its step
+		parts.Go(func() { d.instances.events(work) })
+	}
 	parts.Go(func() { d.loop.effects.run(work) })
 	parts.Go(func() { d.loop.ticks(work) })
 	parts.Go(func() { d.routes.run(work) })

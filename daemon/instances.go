@@ -163,14 +163,35 @@ func (i *instances) events(ctx context.Context) {
 			if !open {
 				return
 			}
-			switch e.Kind {
-			case driver.Booted:
-				i.observe(append(i.console(ctx, e.ID), ec2.InstanceBooted{ID: e.ID, ExitStatus: e.ExitStatus})...)
-			case driver.Exited:
-				i.observe(append(i.console(ctx, e.ID), ec2.InstanceExited{ID: e.ID, Reason: string(e.Reason)})...)
-			}
+			i.observe(i.noticed(ctx, e)...)
 		}
 	}
+}
+
+// news is what the driver has noticed by now and nobody was told yet.
+func (i *instances) news(ctx context.Context) (facts []cloud.Fact) {
+	for {
+		select {
+		case e, open := <-i.driver.Events():
+			if !open {
+				return facts
+			}
+			facts = append(facts, i.noticed(ctx, e)...)
+		default:
+			return facts
+		}
+	}
+}
+
+// noticed turns an event into facts.
+func (i *instances) noticed(ctx context.Context, e driver.Event) []cloud.Fact {
+	switch e.Kind {
+	case driver.Booted:
+		return append(i.console(ctx, e.ID), ec2.InstanceBooted{ID: e.ID, ExitStatus: e.ExitStatus})
+	case driver.Exited:
+		return append(i.console(ctx, e.ID), ec2.InstanceExited{ID: e.ID, Reason: string(e.Reason)})
+	}
+	return nil
 }
 
 func (i *instances) console(ctx context.Context, id string) []cloud.Fact {
