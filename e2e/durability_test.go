@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	astypes "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -357,4 +358,142 @@ func TestFullDisk(t *testing.T) {
 		return err == nil
 	})
 	check()
+}
+
+// TestOrderlyEndUnderLoad: SIGTERM while calls come in ends the server at once and well; what was acknowledged is there, and
+// a program that somebody runs in an instance ends with it.
+func TestOrderlyEndUnderLoad(t *testing.T) {
+	need(t)
+	t.Parallel()
+	s := start(t)
+	id := s.launch("")
+	s.await(id, types.InstanceStateNameRunning)
+	program := s.program(context.Background(), id, nil, "sh", "-c", "echo begun; exec sleep 876")
+	var out buffer
+	program.Stdout = &out
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, "the program runs", func() bool { return out.String() == "begun\n" })
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	var mu sync.Mutex
+	tagged := 0
+	var load sync.WaitGroup
+	for worker := range 4 {
+		client := s.ec2()
+		load.Go(func() {
+			for n := 0; ; n++ {
+				_, err := client.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{id}, Tags: []types.Tag{{Key: new(fmt.Sprint("w", worker)), Value: new(fmt.Sprint(n))}}})
+				if err != nil {
+					return
+				}
+				mu.Lock()
+				tagged++
+				mu.Unlock()
+			}
+		})
+	}
+	eventually(t, 20*time.Second, "there is load", func() bool { mu.Lock(); defer mu.Unlock(); return tagged > 50 })
+	began := time.Now()
+	process := s.cmd
+	s.stop(syscall.SIGTERM)
+	if took := time.Since(began); took > 5*time.Second || process.ProcessState.ExitCode() != 0 {
+		t.Errorf("it took %v to end with code %d: %s", took, process.ProcessState.ExitCode(), s.log)
+	}
+	load.Wait()
+	if err := program.Wait(); err == nil {
+		t.Error("exec ended well although its server went away")
+	}
+	if strings.Contains(s.log.String(), "level=ERROR") {
+		t.Errorf("it complained: %s", s.log)
+	}
+	s.run()
+	sum := 0
+	for _, tag := range s.instance(id).Tags {
+		n := 0
+		fmt.Sscan(*tag.Value, &n)
+		sum += n + 1
+	}
+	if sum < tagged || sum > tagged+4 {
+		t.Errorf("%d tags were acknowledged, %d calls show", tagged, sum)
+	}
+	if out, err := s.exec(id, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"); err != nil || strings.Contains(out, "sleep 876") {
+		t.Errorf("the program lives on: %v %s", err, out)
+	}
+}
+
+// TestTheHostGoesDown: what keeps the instances dies, with the server and without it. Instances come back from their disks
+// (EC-IN-06), as after a crash of the host.
+func TestTheHostGoesDown(t *testing.T) {
+	need(t)
+	t.Parallel()
+	s := start(t)
+	id := s.launch("#!/bin/sh\necho once >> /root/boots\n")
+	s.await(id, types.InstanceStateNameRunning)
+	eventually(t, 10*time.Second, "user data has run", func() bool {
+		out, err := s.exec(id, "cat", "/root/boots")
+		return err == nil && out == "once\n"
+	})
+	for _, withServer := range []bool{false, true} {
+		before := s.boots()[id]
+		keeper := keeperOf(t, s.data)
+		if withServer {
+			s.stop(syscall.SIGKILL)
+		}
+		syscall.Kill(keeper, syscall.SIGKILL)
+		if withServer {
+			s.run()
+		}
+		eventually(t, 20*time.Second, "it has been started again", func() bool {
+			out, err := s.exec(id, "sh", "-c", "cut -d' ' -f22 /proc/1/stat; readlink /proc/self/ns/net")
+			return err == nil && out != before && s.instance(id).State.Name == types.InstanceStateNameRunning
+		})
+		if got := s.shell(t, id, "cat /root/boots"); got != "once" {
+			t.Errorf("its disk after a crash: %q", got)
+		}
+		if got := s.shell(t, id, "curl -sS -m 10 http://169.254.169.254/latest/meta-data/instance-id"); got != id {
+			t.Errorf("metadata after a crash: %q", got)
+		}
+	}
+}
+
+// TestLaunchOnAFullDisk: there is room for rows, and none for the files of an instance. The group's activity says why, the
+// server lives, and with room the group gets its instance.
+func TestLaunchOnAFullDisk(t *testing.T) {
+	need(t)
+	t.Parallel()
+	disk := smallDisk(t, 64<<10)
+	s := startIn(t, disk+"/data", "--time-scale", "300")
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(disk, &st); err != nil {
+		t.Fatal(err)
+	}
+	files := func(most uint64) {
+		t.Helper()
+		if err := syscall.Mount("billow-e2e", disk, "tmpfs", syscall.MS_REMOUNT, fmt.Sprintf("nr_inodes=%d", most)); err != nil {
+			t.Skipf("%s needs to limit the number of files: %v", t.Name(), err)
+		}
+	}
+	files(st.Files - st.Ffree)
+	s.newGroup("web", 1, 1, 1, &types.RequestLaunchTemplateData{InstanceType: types.InstanceTypeT3Micro})
+	var why string
+	eventually(t, 20*time.Second, "a launch has failed", func() bool {
+		for _, a := range s.scalingActivities("web") {
+			if a.StatusCode == astypes.ScalingActivityStatusCodeFailed {
+				why = *a.StatusMessage
+				return true
+			}
+		}
+		return false
+	})
+	t.Logf("the activity says: %s", why)
+	if !strings.Contains(why, "no space left") && !strings.Contains(why, "capacity") {
+		t.Errorf("the activity failed with %q", why)
+	}
+	files(st.Files)
+	s.awaitMembers("web", 1)
+	for id := range s.members("web") {
+		s.shell(t, id, "true")
+	}
 }

@@ -70,6 +70,7 @@ func keepGuard(binary string) {
 			}
 		}
 		os.RemoveAll(data)
+		os.Remove(filepath.Dir(data)) // the test's own, if nothing else is in it
 	}
 	os.RemoveAll(filepath.Dir(binary))
 }
