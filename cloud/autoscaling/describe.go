@@ -129,11 +129,11 @@ func (g Group) shape(tx *cloud.Tx) shape.AutoScalingGroup {
 }
 
 // shape is nil if there is no template.
-func (t TemplateRef) shape() *shape.LaunchTemplateSpecification {
+func (t *TemplateRef) shape() *shape.LaunchTemplateSpecification {
 	if t.ID == "" {
 		return nil
 	}
-	return &shape.LaunchTemplateSpecification{LaunchTemplateId: &t.ID, LaunchTemplateName: &t.Name, Version: some(t.Version)}
+	return &shape.LaunchTemplateSpecification{LaunchTemplateId: &t.ID, LaunchTemplateName: &t.Name, Version: filled(&t.Version)}
 }
 
 // shape is the member as its group shows it; the group's zone IDs are shared, since there are many members to a zone.
@@ -147,8 +147,8 @@ func (m Member) shape(g *shape.AutoScalingGroup) shape.Instance {
 	return shape.Instance{
 		InstanceId: &m.ID, InstanceType: &m.InstanceType, AvailabilityZone: &m.AvailabilityZone,
 		AvailabilityZoneId: zoneID, LifecycleState: &m.LifecycleState,
-		HealthStatus: &m.HealthStatus, LaunchConfigurationName: some(m.LaunchConfigurationName), LaunchTemplate: m.Template.shape(),
-		ImageId: some(m.ImageID), ProtectedFromScaleIn: &m.Protected,
+		HealthStatus: &m.HealthStatus, LaunchConfigurationName: filled(&m.LaunchConfigurationName), LaunchTemplate: m.Template.shape(),
+		ImageId: filled(&m.ImageID), ProtectedFromScaleIn: &m.Protected,
 	}
 }
 

@@ -85,6 +85,14 @@ func some(s string) *string {
 	return &s
 }
 
+// filled is some without a copy.
+func filled(s *string) *string {
+	if *s == "" {
+		return nil
+	}
+	return s
+}
+
 // positive is nil for zero.
 func positive(n int) *int32 {
 	if n == 0 {
