@@ -125,8 +125,8 @@ func (i *instances) spec(s ec2.Spec) (driver.Spec, error) {
 	}
 	if !i.modelled && (spec.CPUs > i.host.Cores || i.host.Memory > 0 && spec.Memory > i.host.Memory) {
 		return spec, driver.Errorf(driver.CodeCapacity,
-			"We currently do not have sufficient %s capacity: it needs %.2g cores and %d MiB of memory, this host has %.2g and %d MiB.",
-			s.InstanceType, spec.CPUs, s.Memory, i.host.Cores, i.host.Memory>>20)
+			"An instance of the type needs %.2g cores and %d MiB of memory, this host has %.2g and %d MiB.",
+			spec.CPUs, s.Memory, i.host.Cores, i.host.Memory>>20)
 	}
 	return spec, nil
 }

@@ -298,7 +298,7 @@ func TestWhatCannotStart(t *testing.T) {
 		}
 		return len(failed) > 0
 	})
-	if why := failed[0].StatusMessage; why == nil || !strings.Contains(*why, "m5.24xlarge") || !strings.Contains(*why, "capacity") {
+	if why := failed[0].StatusMessage; why == nil || !strings.Contains(*why, "m5.24xlarge") || !strings.Contains(*why, "MiB of memory, this host has") {
 		t.Errorf("the activity failed with %v", why)
 	}
 	if failed[0].Cause == nil || !strings.Contains(*failed[0].Cause, "difference between desired and actual capacity") {

@@ -174,9 +174,9 @@ func TestFailedLaunches(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.hold = true
 	ids := w.run(2)
-	w.observe(LaunchFailed{ids[0], "Server.InsufficientInstanceCapacity", "the host has 2 GiB"}, InstanceRunning{ids[1]})
+	w.observe(LaunchFailed{ids[0], "Server.InsufficientInstanceCapacity", "The host has 2 GiB."}, InstanceRunning{ids[1]})
 	failed := w.see(ids[0])
-	want := "We currently do not have sufficient t3.micro capacity in the Availability Zone you requested (us-east-1a). Our system will be working on provisioning additional capacity. You can currently get t3.micro capacity by not specifying an Availability Zone in your request or choosing us-east-1b, us-east-1c."
+	want := "We currently do not have sufficient t3.micro capacity in the Availability Zone you requested (us-east-1a). Our system will be working on provisioning additional capacity. You can currently get t3.micro capacity by not specifying an Availability Zone in your request or choosing us-east-1b, us-east-1c. (The host has 2 GiB.)"
 	if *failed.State.Name != Terminated || *failed.StateReason.Message != want || !strings.Contains(*failed.StateTransitionReason, "2 GiB") {
 		t.Errorf("%s %s", *failed.State.Name, *failed.StateReason.Message)
 	}

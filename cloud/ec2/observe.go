@@ -72,8 +72,8 @@ func (s *Service) launchFailed(tx *cloud.Tx, i Instance, code, message string) {
 	}
 	why := Reason{code, code + ": " + message}
 	if code == "Server.InsufficientInstanceCapacity" { // AS-AC-13
-		why.Message = fmt.Sprintf("We currently do not have sufficient %[1]s capacity in the Availability Zone you requested (%[2]s). Our system will be working on provisioning additional capacity. You can currently get %[1]s capacity by not specifying an Availability Zone in your request or choosing %[3]s.",
-			i.InstanceType, i.Zone, s.otherZones(tx, i.Zone))
+		why.Message = fmt.Sprintf("We currently do not have sufficient %[1]s capacity in the Availability Zone you requested (%[2]s). Our system will be working on provisioning additional capacity. You can currently get %[1]s capacity by not specifying an Availability Zone in your request or choosing %[3]s. (%[4]s)",
+			i.InstanceType, i.Zone, s.otherZones(tx, i.Zone), message) // the last sentence is this host's, since here something can be done about it
 	}
 	i.Transition = code + ": " + message
 	if i.Booted {
