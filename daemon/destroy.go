@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
+	"time"
 
 	"github.com/billow-cloud/billow/store"
 )
@@ -39,7 +41,7 @@ func Destroy(dir string, others []string, end func() error) error {
 		}
 	}
 	for _, name := range ours {
-		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+		if err := removeAll(filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("the data directory cannot be removed: %w", err)
 		}
 	}
@@ -47,4 +49,15 @@ func Destroy(dir string, others []string, end func() error) error {
 		return err
 	}
 	return os.Remove(dir)
+}
+
+// removeAll is os.RemoveAll, again for a short while when a folder is not empty: a driver's process that has just been
+// left alone may be writing its last words.
+func removeAll(path string) error {
+	for end := time.Now().Add(3 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		err := os.RemoveAll(path)
+		if !errors.Is(err, syscall.ENOTEMPTY) || time.Now().After(end) {
+			return err
+		}
+	}
 }
