@@ -138,17 +138,24 @@ func (t *TemplateRef) shape() *shape.LaunchTemplateSpecification {
 
 // shape is the member as its group shows it; the group's zone IDs are shared, since there are many members to a zone.
 func (m Member) shape(g *shape.AutoScalingGroup) shape.Instance {
+	// What the answer points to is copied: a whole member would be three times as much.
+	x := &struct {
+		id, instanceType, zone, state, health, configuration, image string
+		template                                                    TemplateRef
+		protected                                                   bool
+	}{
+		m.ID, m.InstanceType, m.AvailabilityZone, m.LifecycleState, m.HealthStatus, m.LaunchConfigurationName, m.ImageID, m.Template, m.Protected,
+	}
 	var zoneID *string
-	if i, found := slices.BinarySearch(g.AvailabilityZones, m.AvailabilityZone); found {
+	if i, found := slices.BinarySearch(g.AvailabilityZones, x.zone); found {
 		zoneID = &g.AvailabilityZoneIds[i]
 	} else { // a zone that is no longer the group's
-		zoneID = new(ec2.ZoneID(m.AvailabilityZone))
+		zoneID = new(ec2.ZoneID(x.zone))
 	}
 	return shape.Instance{
-		InstanceId: &m.ID, InstanceType: &m.InstanceType, AvailabilityZone: &m.AvailabilityZone,
-		AvailabilityZoneId: zoneID, LifecycleState: &m.LifecycleState,
-		HealthStatus: &m.HealthStatus, LaunchConfigurationName: filled(&m.LaunchConfigurationName), LaunchTemplate: m.Template.shape(),
-		ImageId: filled(&m.ImageID), ProtectedFromScaleIn: &m.Protected,
+		InstanceId: &x.id, InstanceType: &x.instanceType, AvailabilityZone: &x.zone, AvailabilityZoneId: zoneID,
+		LifecycleState: &x.state, HealthStatus: &x.health, LaunchConfigurationName: filled(&x.configuration),
+		LaunchTemplate: x.template.shape(), ImageId: filled(&x.image), ProtectedFromScaleIn: &x.protected,
 	}
 }
 
