@@ -15,6 +15,7 @@ import (
 
 	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/api/catalog"
+	elbapi "github.com/billow-cloud/billow/api/elbv2"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
 	"github.com/billow-cloud/billow/cloud/ec2"
@@ -30,13 +31,15 @@ type fuzzer struct {
 	cloud *cloud.Cloud
 	clock time.Time
 	facts []cloud.Fact
-	alive []string          // instances that were launched and have not ended
+	hosts map[string]string // instances on the host: running or stopped
+	image map[string]bool   // images on the host
+	route map[string]elbv2.Route
+	calm  bool              // nothing fails any more
 	rows  map[string]string // what the changes so far add up to: table and key -> encoded row
 	ops   []operation
 	looks bool           // only reading: there is no need to compare before and after
 	last  string         // what was done last, for messages
 	good  map[string]int // successes by operation
-	codes map[string]int // failures by operation and code
 }
 
 type operation struct {
@@ -45,7 +48,8 @@ type operation struct {
 }
 
 func newFuzzer(t *testing.T, seed uint64) *fuzzer {
-	f := &fuzzer{t: t, clock: noon, rows: map[string]string{}, good: map[string]int{}, codes: map[string]int{}}
+	f := &fuzzer{t: t, clock: noon, rows: map[string]string{}, hosts: map[string]string{}, image: map[string]bool{},
+		route: map[string]elbv2.Route{}, good: map[string]int{}}
 	f.author = newAuthor(rand.New(rand.NewPCG(seed, 99)), func() time.Time { return f.clock })
 	f.cloud = New(Options{Seed: seed, AnyImage: seed%2 == 0})
 	for _, svc := range catalog.Services {
@@ -67,8 +71,8 @@ func envInt(name string) int {
 // FuzzOperations runs a few hundred calls per seed. BILLOW_FUZZ_CALLS makes each run longer, BILLOW_FUZZ_SEEDS makes more
 // of them, and BILLOW_FUZZ_TALK lists what is refused; `go test -fuzz FuzzOperations ./cloud/region` looks for ever.
 func FuzzOperations(f *testing.F) {
-	calls := max(400, envInt("BILLOW_FUZZ_CALLS"))
-	for seed := range uint64(max(3, envInt("BILLOW_FUZZ_SEEDS"))) {
+	calls := max(300, envInt("BILLOW_FUZZ_CALLS"))
+	for seed := range uint64(max(2, envInt("BILLOW_FUZZ_SEEDS"))) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, seed uint64) {
@@ -89,6 +93,7 @@ func FuzzOperations(f *testing.F) {
 				t.Fatalf("seed %d, call %d: %s", seed, i, fz.last)
 			}
 		}
+		fz.finish()
 		fz.report()
 	})
 }
@@ -98,6 +103,13 @@ func (f *fuzzer) look() {
 	f.words = map[string][]string{}
 	f.looks = true
 	defer func() { f.looks = false }()
+	f.enrolled = nil
+	groups := f.groups()
+	for _, name := range sortedKeys(groups) {
+		for _, i := range groups[name].Instances {
+			f.enrolled = append(f.enrolled, member{name, *i.InstanceId})
+		}
+	}
 	for _, o := range f.ops {
 		in := f.op("Describe", o)
 		if in == nil {
@@ -105,6 +117,11 @@ func (f *fuzzer) look() {
 		}
 		if in != nil && !static[o.op.Name] && f.valid(o.svc, o.op.Input, reflect.ValueOf(in)) {
 			f.do(o, in)
+		}
+		for _, arn := range f.words["loadbalancerarn"] { // listeners are listed by load balancer only
+			if o.op.Name == "DescribeListeners" {
+				f.do(o, &elbapi.DescribeListenersInput{LoadBalancerArn: &arn})
+			}
 		}
 	}
 }
@@ -205,7 +222,6 @@ func (f *fuzzer) do(o operation, in any) any {
 		f.t.Errorf("%s: %v", f.last, out.Err)
 		return nil
 	}
-	f.codes[name+" "+e.Code]++
 	if os.Getenv("BILLOW_FUZZ_TALK") != "" {
 		f.t.Logf("%s: %v", f.last, e)
 	}
@@ -272,44 +288,59 @@ func (f *fuzzer) pointers() []any {
 // mostAlive is how many instances the world has room for.
 const mostAlive = 40
 
+// trouble is chance, until everything works.
+func (f *fuzzer) trouble(percent int) bool { return !f.calm && f.chance(percent) }
+
+func (f *fuzzer) tell(fact cloud.Fact) { f.facts = append(f.facts, fact) }
+
 // wish has the world answer, mostly as wished.
 func (f *fuzzer) wish(e cloud.Effect) {
-	tell := func(fact cloud.Fact) { f.facts = append(f.facts, fact) }
-	lost := f.chance(3)
+	lost := f.trouble(3)
 	switch e := e.(type) {
 	case ec2.LaunchInstance:
-		if f.chance(8) || len(f.alive) >= mostAlive {
-			tell(ec2.LaunchFailed{ID: e.Spec.ID, Code: "Server.InsufficientInstanceCapacity", Message: "No room."})
-		} else if !lost {
-			if !slices.Contains(f.alive, e.Spec.ID) {
-				f.alive = append(f.alive, e.Spec.ID)
-			}
-			tell(ec2.InstanceRunning{ID: e.Spec.ID})
-		}
+		f.boot(e.Spec.ID, lost)
 	case ec2.StartInstance:
-		tell(ec2.InstanceRunning{ID: e.Spec.ID})
+		f.boot(e.Spec.ID, lost)
 	case ec2.StopInstance:
-		tell(ec2.InstanceStopped{ID: e.ID})
+		if f.hosts[e.ID] != "" && !lost {
+			f.hosts[e.ID] = "stopped"
+			f.tell(ec2.InstanceStopped{ID: e.ID})
+		}
 	case ec2.TerminateInstance:
-		f.alive = slices.DeleteFunc(f.alive, func(id string) bool { return id == e.ID })
 		if !lost {
-			tell(ec2.InstanceTerminated{ID: e.ID})
+			delete(f.hosts, e.ID)
+			f.tell(ec2.InstanceTerminated{ID: e.ID})
 		}
 	case ec2.CaptureImage:
-		if f.chance(20) {
-			tell(ec2.ImageFailed{ImageID: e.ImageID, Message: "No room."})
-		} else {
-			tell(ec2.ImageCaptured{ImageID: e.ImageID, Bytes: 1 << 20})
+		switch {
+		case f.trouble(20):
+			f.tell(ec2.ImageFailed{ImageID: e.ImageID, Message: "No room."})
+		case !lost:
+			f.image[e.ImageID] = true
+			f.tell(ec2.ImageCaptured{ImageID: e.ImageID, Bytes: 1 << 20})
 		}
+	case ec2.DeleteImage:
+		delete(f.image, e.ImageID)
 	case elbv2.Route:
-		f.route(e)
+		f.route[e.ARN] = e
+		f.checks(e)
 	case sns.DeliverHTTP:
-		tell(sns.Delivered{MessageID: e.MessageID, SubscriptionARN: e.SubscriptionARN, Attempt: e.Attempt, Status: pick(f.author, []int{200, 200, 404, 500, 0})})
+		f.tell(sns.Delivered{MessageID: e.MessageID, SubscriptionARN: e.SubscriptionARN, Attempt: e.Attempt, Status: pick(f.author, []int{200, 200, 404, 500, 0})})
 	}
 }
 
-// route has the data plane report on a load balancer.
-func (f *fuzzer) route(r elbv2.Route) {
+func (f *fuzzer) boot(id string, lost bool) {
+	switch {
+	case f.trouble(8), f.hosts[id] == "" && len(f.hosts) >= mostAlive && !f.calm:
+		f.tell(ec2.LaunchFailed{ID: id, Code: "Server.InsufficientInstanceCapacity", Message: "No room."})
+	case !lost:
+		f.hosts[id] = "running"
+		f.tell(ec2.InstanceRunning{ID: id})
+	}
+}
+
+// checks has the data plane report on a load balancer.
+func (f *fuzzer) checks(r elbv2.Route) {
 	if r.LoadBalancer == nil {
 		return
 	}
@@ -317,19 +348,34 @@ func (f *fuzzer) route(r elbv2.Route) {
 		for _, target := range g.Targets {
 			switch {
 			case target.State == "draining":
-				f.facts = append(f.facts, elbv2.TargetDrained{TargetGroup: g.ID, Target: target.ID})
-			case target.State != "unused" && f.chance(70):
-				c := elbv2.TargetChecked{TargetGroup: g.ID, Target: target.ID, At: f.clock, Passed: f.chance(80), Code: 200}
+				f.tell(elbv2.TargetDrained{TargetGroup: g.ID, Target: target.ID})
+			case target.State != "unused" && (f.calm || f.chance(70)):
+				c := elbv2.TargetChecked{TargetGroup: g.ID, Target: target.ID, At: f.clock, Passed: !f.trouble(20), Code: 200}
 				if !c.Passed {
 					c.Reason, c.Code = "Target.ResponseCodeMismatch", 503
 				}
-				f.facts = append(f.facts, c)
+				f.tell(c)
 			}
 		}
-		f.facts = append(f.facts, elbv2.Traffic{From: f.clock.Add(-time.Minute), To: f.clock, Counters: []elbv2.Counters{
+		if f.calm {
+			continue
+		}
+		f.tell(elbv2.Traffic{From: f.clock.Add(-time.Minute), To: f.clock, Counters: []elbv2.Counters{
 			{LoadBalancer: r.ARN, TargetGroup: g.ID, Zone: "us-east-1a", RequestCount: int64(f.rng.IntN(10000))}, {LoadBalancer: r.ARN, Zone: "us-east-1a", NewConnectionCount: 3},
 		}})
 	}
+}
+
+// inventory tells what there is on the host.
+func (f *fuzzer) inventory() {
+	inv := ec2.Inventory{Began: f.clock}
+	for _, id := range sortedKeys(f.hosts) {
+		inv.Instances = append(inv.Instances, ec2.Seen{ID: id, State: f.hosts[id]})
+	}
+	inv.Images = sortedKeys(f.image)
+	f.clock = f.clock.Add(time.Millisecond)
+	f.step(cloud.Observed{Facts: []cloud.Fact{inv}})
+	f.world()
 }
 
 // world tells the cloud what has come of its wishes, for a bounded number of rounds.
@@ -370,16 +416,24 @@ func (f *fuzzer) pass() {
 	if span >= time.Minute {
 		f.measure()
 	}
-	if len(f.alive) > 0 && f.chance(2) {
-		id := pick(f.author, f.alive)
+	if running := f.running(); len(running) > 0 && f.chance(2) {
+		id := pick(f.author, running)
+		f.hosts[id] = "stopped"
 		f.step(cloud.Observed{Facts: []cloud.Fact{ec2.InstanceExited{ID: id, Reason: pick(f.author, []string{ec2.ExitKilled, ec2.ExitPoweroff})}}})
 	}
+	if f.chance(5) {
+		f.inventory()
+	}
+}
+
+func (f *fuzzer) running() []string {
+	return slices.DeleteFunc(sortedKeys(f.hosts), func(id string) bool { return f.hosts[id] != "running" })
 }
 
 func (f *fuzzer) measure() {
 	u := ec2.Usage{From: f.clock.Add(-time.Minute), To: f.clock}
 	cpu := float64(f.rng.IntN(100))
-	for _, id := range f.alive {
+	for _, id := range f.running() {
 		u.Samples = append(u.Samples, ec2.UsageSample{ID: id, CPUPercent: cpu, NetworkIn: 1e6 * cpu, NetworkOut: 5})
 	}
 	f.step(cloud.Observed{Facts: []cloud.Fact{u}})
@@ -520,14 +574,11 @@ func (f *fuzzer) report() {
 		if n := f.good[o.svc.Name+"."+o.op.Name]; n > 0 {
 			reached++
 			total += n
-		} else {
+		} else if os.Getenv("BILLOW_FUZZ_TALK") != "" {
 			f.t.Logf("never succeeded: %s.%s", o.svc.Name, o.op.Name)
 		}
 	}
 	f.t.Logf("%d of %d operations succeeded, %d calls; %d rows", reached, len(f.ops), total, len(f.rows))
-	for _, k := range sortedKeys(f.codes) {
-		f.t.Logf("%5d %s", f.codes[k], k)
-	}
 	if reached < len(f.ops)/2 {
 		f.t.Errorf("only %d of %d operations ever succeeded: the inputs are not worth much", reached, len(f.ops))
 	}

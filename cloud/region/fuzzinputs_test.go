@@ -20,8 +20,12 @@ type author struct {
 	rng      *rand.Rand
 	now      func() time.Time
 	words    map[string][]string // by name as in known
+	enrolled []member            // of groups
+	pair     member              // "@membergroup" and "@memberid" in one form are of one member
 	patterns map[string]*regexp.Regexp
 }
+
+type member struct{ group, id string }
 
 // wordsKept bounds what is remembered under one name.
 const wordsKept = 24
@@ -347,6 +351,10 @@ func sorted(words []string) []string {
 // from makes an input of its JSON form, in which "@name" stands for something learned under that name.
 func (a *author) from(op *api.Operation, form string) any {
 	in := op.In()
+	a.pair = member{"n1", "i-0123456789abcdef0"}
+	if len(a.enrolled) > 0 {
+		a.pair = pick(a, a.enrolled)
+	}
 	if err := json.Unmarshal([]byte(form), in); err != nil {
 		panic(op.Name + ": " + err.Error())
 	}
@@ -374,6 +382,16 @@ func (a *author) resolve(v reflect.Value) {
 	case reflect.String:
 		if name, ok := strings.CutPrefix(v.String(), "@"); ok {
 			w := "n" + string(rune('0'+a.rng.IntN(6)))
+			switch name {
+			case "membergroup":
+				w = a.pair.group
+			case "memberid":
+				w = a.pair.id
+			}
+			if bare := strings.TrimRight(name, "01"); bare != name && len(a.words[bare]) > 0 {
+				learned := a.words[bare]
+				w = learned[int(name[len(bare)]-'0')%len(learned)]
+			}
 			if learned := a.words[name]; len(learned) > 0 && name != "name" {
 				w = pick(a, learned)
 			}
