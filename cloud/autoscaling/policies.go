@@ -227,7 +227,7 @@ func (s *Service) policyShape(tx *cloud.Tx, p Policy) shape.ScalingPolicy {
 	out := shape.ScalingPolicy{
 		AutoScalingGroupName: &p.Group, PolicyName: &p.Name, PolicyARN: &p.ARN, PolicyType: &p.Type, Enabled: &p.Enabled,
 		Alarms: s.alarmsOf(tx, p), Cooldown: whole(p.Cooldown), EstimatedInstanceWarmup: whole(p.Warmup),
-		StepAdjustments: p.StepAdjustments,
+		StepAdjustments: append([]shape.StepAdjustment{}, p.StepAdjustments...), // there also when there are none
 	}
 	switch p.Type {
 	case typeTargetTracking:
