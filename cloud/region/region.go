@@ -1,7 +1,7 @@
 // Package region lists the services, lowest first: the whole of what this cloud is.
 //
-// It has no behaviour of its own. A service may call those above it in the list, in the same step, and hears events of
-// those above it; it knows nothing of those below.
+// It has no behaviour of its own. A service may call those earlier in the list, which are lower, in the same step, and
+// hears their events; it knows nothing of those later in the list.
 package region
 
 import (
