@@ -158,6 +158,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"loadgen":  {"loadgen"},
 		"daemon":   {"api", "cloud", "wire", "store", "driver", "balancer", "daemon"},
 		"demo":     {"loadgen", "demo"},
+		"sim":      {"api", "cloud", "sim"},
 	}
 	for _, s := range sources(t) {
 		root, _, _ := strings.Cut(s.pkg, "/")
