@@ -1,0 +1,114 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/billow-cloud/billow/sim/outcome"
+)
+
+// A figure is one line of a summary: what it is called and how it is written.
+type figure struct {
+	name string
+	text func(outcome.Summary) string
+}
+
+// figures are all lines of a summary, the most asked for first.
+var figures = []figure{
+	{"Requests", func(s outcome.Summary) string { return count(s.Requests) }},
+	{"In time", func(s outcome.Summary) string { return share(s.InTime) }},
+	{"Late", func(s outcome.Summary) string { return share(s.Late) }},
+	{"Lost", func(s outcome.Summary) string { return share(s.Lost) }},
+	{"Retries", func(s outcome.Summary) string { return count(s.Retries) }},
+	{"Latency p50", func(s outcome.Summary) string { return seconds(s.P50) }},
+	{"Latency p95", func(s outcome.Summary) string { return seconds(s.P95) }},
+	{"Latency p99", func(s outcome.Summary) string { return seconds(s.P99) }},
+	{"Instance-hours", func(s outcome.Summary) string { return number(s.InstanceHours, 1) }},
+	{"Cost", func(s outcome.Summary) string { return number(s.Cost, 2) }},
+	{"Clairvoyant hours", func(s outcome.Summary) string { return optimum(s) }},
+	{"Above clairvoyant", func(s outcome.Summary) string { return above(s) }},
+	{"Minutes over target", func(s outcome.Summary) string { return number(s.MinutesOverTarget, 0) }},
+	{"Mean utilization", func(s outcome.Summary) string { return number(s.MeanUtilization, 1) + " %" }},
+	{"Headroom", func(s outcome.Summary) string { return number(100*s.Headroom, 1) + " %" }},
+	{"Changes of capacity", func(s outcome.Summary) string { return strconv.Itoa(s.Actions) }},
+	{"Largest change", func(s outcome.Summary) string { return strconv.Itoa(s.LargestAction) }},
+	{"Time to react", func(s outcome.Summary) string { return reaction(s.TimeToReact) }},
+	{"Most instances", func(s outcome.Summary) string { return strconv.Itoa(s.MaxInstances) }},
+	{"Failed launches", func(s outcome.Summary) string { return strconv.Itoa(s.FailedLaunches) }},
+}
+
+// count is a number of requests, with thousands set apart.
+func count(v float64) string { return number(math.Round(v), 0) }
+
+// number has a fixed number of decimals and thousands set apart.
+func number(v float64, decimals int) string {
+	text := strconv.FormatFloat(math.Abs(v), 'f', decimals, 64)
+	whole, rest, _ := strings.Cut(text, ".")
+	var groups []string
+	for len(whole) > 3 {
+		groups = append([]string{whole[len(whole)-3:]}, groups...)
+		whole = whole[:len(whole)-3]
+	}
+	text = strings.Join(append([]string{whole}, groups...), ",")
+	if rest != "" {
+		text += "." + rest
+	}
+	if v < 0 && strings.Trim(text, "0.,") != "" {
+		text = "-" + text
+	}
+	return text
+}
+
+// share is in percent, with more places the nearer it is to all or nothing: 99.9 and 99.999 % are worlds apart. What is not
+// quite all is never written as all, nor a little as nothing.
+func share(v float64) string {
+	if v <= 0 || v >= 1 || math.IsNaN(v) {
+		return number(100*v, 0) + " %"
+	}
+	rest := 100 * min(v, 1-v)
+	switch {
+	case rest < 1e-6 && v < 0.5:
+		return "< 0.000001 %"
+	case rest < 1e-6:
+		return "> 99.999999 %"
+	}
+	return strconv.FormatFloat(100*v, 'f', max(2, int(math.Ceil(-math.Log10(rest)-1e-6))), 64) + " %"
+}
+
+func seconds(v float64) string {
+	if v < 1 {
+		return number(1000*v, 0) + " ms"
+	}
+	return number(v, 2) + " s"
+}
+
+func optimum(s outcome.Summary) string {
+	if s.OptimumHours == 0 {
+		return "-"
+	}
+	return number(s.OptimumHours, 1)
+}
+
+func above(s outcome.Summary) string {
+	if s.OptimumHours == 0 {
+		return "-"
+	}
+	return number(100*s.AboveOptimum, 1) + " %"
+}
+
+func reaction(d time.Duration) string {
+	if d == 0 {
+		return "-"
+	}
+	return d.Round(time.Second).String()
+}
+
+func change(a outcome.Activity) string {
+	if a.From == a.To {
+		return ""
+	}
+	return fmt.Sprintf("%d to %d", a.From, a.To)
+}

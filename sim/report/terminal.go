@@ -1,0 +1,81 @@
+package report
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/billow-cloud/billow/sim/outcome"
+)
+
+// instant is how tables and CSV write times: UTC, by the second.
+const instant = "2006-01-02 15:04:05"
+
+// Summary writes the figures of all outcomes. A few stand side by side, one figure a line; more than that stand one below
+// the other with the figures that decide.
+func Summary(w io.Writer, outcomes []outcome.Outcome) {
+	if len(outcomes) > 3 {
+		ranking(w, outcomes)
+		return
+	}
+	t := plain(w)
+	head := table.Row{""}
+	for _, o := range outcomes {
+		head = append(head, o.Name)
+	}
+	t.AppendHeader(head)
+	right := []table.ColumnConfig{}
+	for i := range outcomes {
+		right = append(right, table.ColumnConfig{Number: i + 2, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.SetColumnConfigs(right)
+	for _, f := range figures {
+		row := table.Row{f.name}
+		for _, o := range outcomes {
+			row = append(row, f.text(o.Summary))
+		}
+		t.AppendRow(row)
+	}
+	t.Render()
+}
+
+// ranking has one line for each outcome.
+func ranking(w io.Writer, outcomes []outcome.Outcome) {
+	t := plain(w)
+	t.AppendHeader(table.Row{"", "In time", "Late", "Lost", "p99", "Hours", "Cost", "Above opt.", "Mean util.", "Changes"})
+	var right []table.ColumnConfig
+	for i := range 9 {
+		right = append(right, table.ColumnConfig{Number: i + 2, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.SetColumnConfigs(right)
+	for _, o := range outcomes {
+		s := o.Summary
+		t.AppendRow(table.Row{o.Name, share(s.InTime), share(s.Late), share(s.Lost), seconds(s.P99), number(s.InstanceHours, 1),
+			number(s.Cost, 2), above(s), number(s.MeanUtilization, 0) + " %", s.Actions})
+	}
+	t.Render()
+}
+
+// Activities writes what was done and why, one activity a line and its cause below it.
+func Activities(w io.Writer, o outcome.Outcome) {
+	for _, a := range o.Activities {
+		fmt.Fprintf(w, "%s  %s", a.StartTime.UTC().Format(instant), a.Description)
+		if a.StatusCode != "" && a.StatusCode != "Successful" {
+			fmt.Fprintf(w, " (%s)", a.StatusCode)
+		}
+		if c := change(a); c != "" {
+			fmt.Fprintf(w, " [%s]", c)
+		}
+		fmt.Fprintf(w, "\n    %s\n", a.Cause)
+	}
+}
+
+func plain(w io.Writer) table.Writer {
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	t.Style().Options = table.OptionsNoBordersAndSeparators
+	t.Style().Format.Header = text.FormatDefault
+	return t
+}
