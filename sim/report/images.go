@@ -41,7 +41,7 @@ func tall(list []panel) vg.Length { return vg.Length(max(1, len(list))) * height
 // set in the page's font.
 func inline(p panel) (string, error) {
 	c := vgsvg.New(width, height)
-	p.plot.Draw(draw.New(c))
+	p.plot.Draw(margin(draw.New(c)))
 	var b bytes.Buffer
 	if _, err := c.WriteTo(&b); err != nil {
 		return "", err

@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/billow-cloud/billow/sim/outcome"
@@ -29,7 +30,7 @@ var (
 // colourNames are the names that page.html gives to colourCodes, for light and for dark.
 var colourNames, colourCodes = func() (names, codes []string) {
 	add := func(name string, c color.RGBA) {
-		names, codes = append(names, name), append(codes, fmt.Sprintf("#%02X%02X%02X", c.R, c.G, c.B))
+		names, codes = append(names, name), append(codes, code(c))
 	}
 	add("ink", ink)
 	add("faint", faint)
@@ -38,7 +39,6 @@ var colourNames, colourCodes = func() (names, codes []string) {
 	add("load", load)
 	add("wanted", wanted)
 	add("there", there)
-	add("bad", bad)
 	for i, c := range variants {
 		add(fmt.Sprintf("v%d", i+1), c)
 	}
@@ -61,7 +61,14 @@ type row struct {
 
 type picture struct {
 	Title, About string
+	Keys         []key
 	SVG          template.HTML
+}
+
+// key is one entry of a legend.
+type key struct {
+	Name   string
+	Colour template.CSS
 }
 
 type activities struct {
@@ -99,10 +106,25 @@ func HTML(w io.Writer, r Report) error {
 		if err != nil {
 			return err
 		}
-		v.Plots = append(v.Plots, picture{p.title, p.about, template.HTML(svg)})
+		v.Plots = append(v.Plots, picture{p.title, p.about, keys(p), template.HTML(svg)})
 	}
 	return page.Execute(w, v)
 }
+
+// keys are the legend of a plot, which one line does not need.
+func keys(p panel) []key {
+	var list []key
+	for _, l := range p.lines {
+		at := slices.Index(colourCodes, code(l.color))
+		list = append(list, key{l.name, template.CSS("var(--" + colourNames[at] + ")")})
+	}
+	if len(list) < 2 {
+		return nil
+	}
+	return list
+}
+
+func code(c color.RGBA) string { return fmt.Sprintf("#%02X%02X%02X", c.R, c.G, c.B) }
 
 func listed(o outcome.Outcome) activities {
 	a := activities{Name: o.Name, Hidden: max(0, len(o.Activities)-activitiesShown)}

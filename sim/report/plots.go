@@ -24,7 +24,6 @@ var (
 	load   = rgb(0x2A78D6)
 	wanted = rgb(0xEB6834)
 	there  = rgb(0x1BAF7A)
-	bad    = rgb(0xE34948)
 	// variants are told apart by these, in this order.
 	variants = []color.RGBA{rgb(0x2A78D7), rgb(0xEB6835), rgb(0x1BAF7B), rgb(0xEDA100), rgb(0x4A3AA7), rgb(0xE87BA4), rgb(0x008300), rgb(0x8A6D3B)}
 )
@@ -41,6 +40,7 @@ type panel struct {
 	title string
 	about string
 	plot  *plot.Plot
+	lines []line
 }
 
 // line is one quantity in a panel.
@@ -61,7 +61,7 @@ func panels(r Report) ([]panel, error) {
 	var list []panel
 	add := func(title, about, unit string, lines ...line) error {
 		p, err := draft(unit, r, lines)
-		list = append(list, panel{title, each + about, p})
+		list = append(list, panel{title, each + about, p, lines})
 		return err
 	}
 	rate := line{"requests per second", load, false, thin(first, func(p outcome.Point) float64 { return p.Rate }, mean)}
@@ -144,8 +144,6 @@ func draft(unit string, r Report, lines []line) (*plot.Plot, error) {
 		a.Color, a.Tick.Color, a.Tick.Label.Color, a.Label.TextStyle.Color = ink, faint, ink, ink
 		a.LineStyle.Color = faint
 	}
-	p.Legend.Top, p.Legend.TextStyle.Color = true, ink
-	p.Legend.ThumbnailWidth = 12
 	grid := plotter.NewGrid()
 	grid.Vertical.Color = nil
 	grid.Horizontal.Color, grid.Horizontal.Width = faint, vg.Points(0.5)
@@ -156,38 +154,48 @@ func draft(unit string, r Report, lines []line) (*plot.Plot, error) {
 		if err != nil {
 			return nil, err
 		}
-		drawn.StepStyle = plotter.PreStep
+		drawn.StepStyle = plotter.PostStep
 		drawn.Color, drawn.Width = l.color, vg.Points(1.25)
 		if l.dashed {
 			drawn.Dashes = []vg.Length{vg.Points(4), vg.Points(3)}
 		}
 		p.Add(drawn)
-		if len(lines) > 1 {
-			p.Legend.Add(l.name, drawn)
-		}
 		most = max(most, largestY(l.points))
 	}
 	if most == 0 {
 		most = 1
 	}
 	p.Y.Min, p.Y.Max = 0, most*1.05
-	if len(lines) > 1 {
-		p.Y.Max = most * 1.25 // the legend is above the lines
-	}
 	return p, nil
+}
+
+// keyed gives a plot a title and a legend above its lines, for where no page has them.
+func (p panel) keyed() *plot.Plot {
+	p.plot.Title.Text, p.plot.Title.TextStyle.Color = p.title, ink
+	p.plot.Legend.Top, p.plot.Legend.TextStyle.Color = true, ink
+	if len(p.lines) < 2 {
+		return p.plot
+	}
+	for _, l := range p.lines {
+		key := &plotter.Line{LineStyle: draw.LineStyle{Color: l.color, Width: vg.Points(2)}}
+		p.plot.Legend.Add(l.name, key)
+	}
+	p.plot.Y.Max *= 1.1 + 0.07*float64(len(p.lines))
+	return p.plot
 }
 
 // stack puts all panels below each other on a canvas.
 func stack(list []panel, c draw.Canvas) {
 	for i, p := range list {
-		p.plot.Title.Text = p.title
-		p.plot.Title.TextStyle.Color = ink
 		top := c.Max.Y - vg.Length(i)*height
-		p.plot.Draw(draw.Canvas{Canvas: c.Canvas, Rectangle: vg.Rectangle{
+		p.keyed().Draw(margin(draw.Canvas{Canvas: c.Canvas, Rectangle: vg.Rectangle{
 			Min: vg.Point{X: c.Min.X, Y: top - height}, Max: vg.Point{X: c.Max.X, Y: top},
-		}})
+		}}))
 	}
 }
+
+// margin leaves room for the last label of a time axis.
+func margin(c draw.Canvas) draw.Canvas { return draw.Crop(c, 0, -vg.Points(24), 0, -vg.Points(4)) }
 
 // calendar puts the ticks of a time axis at whole hours, days or weeks, UTC.
 type calendar struct{}
