@@ -565,6 +565,21 @@ type ExitStandbyOutput struct {
 	Activities []Activity
 }
 
+// GetPredictiveScalingForecastInput is what a client sends with GetPredictiveScalingForecast.
+type GetPredictiveScalingForecastInput struct {
+	AutoScalingGroupName *string    // required
+	PolicyName           *string    // required
+	StartTime            *time.Time // required
+	EndTime              *time.Time // required
+}
+
+// GetPredictiveScalingForecastOutput is what GetPredictiveScalingForecast answers.
+type GetPredictiveScalingForecastOutput struct {
+	LoadForecast     []LoadForecast    // required
+	CapacityForecast *CapacityForecast // required
+	UpdateTime       *time.Time        // required
+}
+
 // PutLifecycleHookInput is what a client sends with PutLifecycleHook.
 type PutLifecycleHookInput struct {
 	LifecycleHookName     *string // required

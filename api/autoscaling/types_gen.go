@@ -128,6 +128,11 @@ type BlockDeviceMapping struct {
 	NoDevice    *bool
 }
 
+type CapacityForecast struct {
+	Timestamps []time.Time // required
+	Values     []float64   // required
+}
+
 type CapacityReservationSpecification struct {
 	CapacityReservationPreference *string
 	CapacityReservationTarget     *CapacityReservationTarget
@@ -360,6 +365,12 @@ type LoadBalancerState struct {
 type LoadBalancerTargetGroupState struct {
 	LoadBalancerTargetGroupARN *string
 	State                      *string
+}
+
+type LoadForecast struct {
+	Timestamps          []time.Time                           // required
+	Values              []float64                             // required
+	MetricSpecification *PredictiveScalingMetricSpecification // required
 }
 
 type MemoryGiBPerVCpuRequest struct {
