@@ -1,9 +1,6 @@
 package autoscaling
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // View is what a decision may know of a group.
 type View struct {
@@ -16,10 +13,13 @@ type View struct {
 	NoLaunch          bool      // Launch is suspended (AS-SP-03)
 	NoTerminate       bool      // Terminate is suspended (AS-SP-04)
 	Tracking          TrackingModel
+	// Silent leaves out all reasons: a search that decides millions of times has no reader, and their text is most of
+	// what a decision costs.
+	Silent bool
 }
 
 // current is the capacity that is there or on its way in.
-func (v View) current() int { return v.InService + v.Pending }
+func (v *View) current() int { return v.InService + v.Pending }
 
 // Signal is one policy and what is known about it at the moment of a decision.
 type Signal struct {
@@ -67,12 +67,20 @@ type Decision struct {
 // Decide is the whole of dynamic scaling: it takes the group as it is and the policies that are due, and says which
 // capacity the group shall have. Desired is inside [Min, Max] if the view's is.
 func Decide(v View, signals []Signal) Decision {
-	d := Decision{Desired: v.Desired, Winner: -1, Verdicts: make([]Verdict, len(signals))}
-	for i, s := range signals {
-		if !s.Due {
+	d := Decision{Verdicts: make([]Verdict, len(signals))}
+	d.Take(v, signals)
+	return d
+}
+
+// Take is Decide into a Decision that is there already, whose Verdicts are as many as the signals.
+func (d *Decision) Take(v View, signals []Signal) {
+	d.Desired, d.Winner, d.Reason = v.Desired, -1, ""
+	clear(d.Verdicts)
+	for i := range signals {
+		if !signals[i].Due {
 			continue
 		}
-		t := verdict(v, signals, i)
+		t := verdict(&v, signals, i)
 		t.Wants = max(v.Min, min(t.Wants, v.Max)) // AS-PM-02
 		d.Verdicts[i] = t
 		if t.Ready && (d.Winner < 0 || t.Wants > d.Verdicts[d.Winner].Wants) { // AS-PM-03: the largest capacity wins
@@ -80,8 +88,10 @@ func Decide(v View, signals []Signal) Decision {
 		}
 	}
 	if d.Winner < 0 {
-		d.Reason = firstReason(d.Verdicts)
-		return d
+		if !v.Silent {
+			d.Reason = firstReason(d.Verdicts)
+		}
+		return
 	}
 	w := d.Verdicts[d.Winner]
 	d.Reason = w.Reason
@@ -93,13 +103,12 @@ func Decide(v View, signals []Signal) Decision {
 	default:
 		d.Desired = w.Wants
 	}
-	return d
 }
 
-func verdict(v View, signals []Signal, i int) Verdict {
-	s := signals[i]
+func verdict(v *View, signals []Signal, i int) Verdict {
+	s := &signals[i]
 	if !s.Policy.Enabled {
-		return hold("the policy is disabled") // AS-PM-05
+		return hold(v, func() string { return "the policy is disabled" }) // AS-PM-05
 	}
 	switch s.Policy.Type {
 	case typeSimple:
@@ -109,13 +118,21 @@ func verdict(v View, signals []Signal, i int) Verdict {
 	case typeTargetTracking:
 		return track(v, signals, i)
 	}
-	return hold("a policy of type %s does not decide", s.Policy.Type)
+	return hold(v, func() string { return "a policy of type " + s.Policy.Type + " does not decide" })
 }
 
-func hold(format string, args ...any) Verdict { return Verdict{Reason: fmt.Sprintf(format, args...)} }
+func hold(v *View, why func() string) Verdict { return Verdict{Reason: v.reason(why)} }
 
-func want(capacity int, format string, args ...any) Verdict {
-	return Verdict{Ready: true, Wants: capacity, Reason: fmt.Sprintf(format, args...)}
+func want(v *View, capacity int, why func() string) Verdict {
+	return Verdict{Ready: true, Wants: capacity, Reason: v.reason(why)}
+}
+
+// reason asks for a text only where somebody will read it.
+func (v *View) reason(why func() string) string {
+	if v.Silent {
+		return ""
+	}
+	return why()
 }
 
 func firstReason(verdicts []Verdict) string {
@@ -164,7 +181,7 @@ func percent(capacity, p, magnitude int) int {
 
 // reduced is the capacity after a decrement. It is taken from what is there, so that a decrement smaller than what
 // the group holds above its desired capacity does nothing (AS-PM-01).
-func reduced(v View, kind string, adjustment, magnitude int) int {
+func reduced(v *View, kind string, adjustment, magnitude int) int {
 	from := max(v.Desired, v.current())
 	return min(v.Desired, from+delta(kind, from, adjustment, magnitude))
 }

@@ -193,7 +193,7 @@ func (s *Service) ExecutePolicy(tx *cloud.Tx, in *shape.ExecutePolicyInput) (*sh
 	}
 	c := s.capacity(tx, g, p.warmup(g))
 	v := s.view(tx, g, c)
-	if api.Value(in.HonorCooldown) && blocked(v) != "" { // AS-CD-04
+	if api.Value(in.HonorCooldown) && blocked(&v) != "" { // AS-CD-04
 		id := v.Activity
 		if id == "" {
 			id = g.CooldownActivity

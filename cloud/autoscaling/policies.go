@@ -67,7 +67,7 @@ func policyKey(group, name string) string { return group + nameMark + name }
 func (p Policy) key() string { return policyKey(p.Group, p.Name) }
 
 // magnitude is the least change that a percentage makes (AS-ST-06).
-func (p Policy) magnitude() int { return max(p.MinAdjustmentMagnitude, p.MinAdjustmentStep) }
+func (p *Policy) magnitude() int { return max(p.MinAdjustmentMagnitude, p.MinAdjustmentStep) }
 
 func (s *Service) policyOperations() []cloud.Operation {
 	return []cloud.Operation{

@@ -13,57 +13,62 @@ import (
 const maxSteps = 20
 
 // step decides for a step policy.
-func step(v View, s Signal) Verdict {
-	p := s.Policy
-	breach := s.Value - s.Threshold
-	seen := fmt.Sprintf("the metric is %s, %s from the threshold", number(s.Value), signed(breach))
-	if !s.HasValue { // an alarm may be in ALARM without data, by SetAlarmState or by missing data that breaches
-		breach, seen = 0, "there is no data point, so it is taken to be at the threshold"
+func step(v *View, s *Signal) Verdict {
+	p := &s.Policy
+	breach := 0.0
+	if s.HasValue { // an alarm may be in ALARM without data, by SetAlarmState or by missing data that breaches
+		breach = s.Value - s.Threshold
 	}
 	adjustment, ok := matchStep(p.StepAdjustments, breach, s.Below)
-	if !ok {
-		return hold("%s: no step is for that", seen) // AS-ST-11
-	}
-	if p.AdjustmentType == exactCapacity {
-		return stepExact(v, s, adjustment, seen)
-	}
 	switch {
+	case !ok:
+		return hold(v, func() string { return s.seen() + ": no step is for that" }) // AS-ST-11
+	case p.AdjustmentType == exactCapacity:
+		return stepExact(v, s, adjustment)
 	case adjustment == 0:
-		return hold("%s: the step's adjustment is 0", seen) // AS-ST-10
+		return hold(v, func() string { return s.seen() + ": the step's adjustment is 0" }) // AS-ST-10
 	case adjustment > 0:
 		// AS-ST-07: warming members count in the capacity that is there, not in the one that the step is taken from.
 		from := max(0, v.Desired-v.Pending-s.Warming)
 		to := from + delta(p.AdjustmentType, from, adjustment, p.magnitude())
-		if to <= v.Desired {
-			return want(v.Desired, "%s: the step makes %d of %d warm instances, and %d are on their way", seen, to, from, v.Pending+s.Warming)
-		}
-		return want(to, "%s: the step makes %d of %d warm instances", seen, to, from)
+		return want(v, max(to, v.Desired), func() string {
+			text := fmt.Sprintf("%s: the step makes %d of %d warm instances", s.seen(), to, from)
+			if to <= v.Desired {
+				text += fmt.Sprintf(", and %d are on their way", v.Pending+s.Warming)
+			}
+			return text
+		})
 	}
-	if why := scalingOut(v, s); why != "" {
-		return hold("%s, but %s", seen, why)
+	if scalingOut(v, s) {
+		return hold(v, func() string { return s.seen() + ", but " + whyScalingOut(v, s) })
 	}
 	to := reduced(v, p.AdjustmentType, adjustment, p.magnitude())
-	return want(to, "%s: the step makes %d of %d", seen, to, v.Desired)
+	return want(v, to, func() string { return fmt.Sprintf("%s: the step makes %d of %d", s.seen(), to, v.Desired) })
 }
 
-func stepExact(v View, s Signal, capacity int, seen string) Verdict {
-	if capacity < v.Desired {
-		if why := scalingOut(v, s); why != "" {
-			return hold("%s, but %s", seen, why)
-		}
+// seen says what a step policy looks at.
+func (s *Signal) seen() string {
+	if !s.HasValue {
+		return "there is no data point, so it is taken to be at the threshold"
 	}
-	return want(capacity, "%s: the step sets %d", seen, capacity)
+	return fmt.Sprintf("the metric is %s, %s from the threshold", number(s.Value), signed(s.Value-s.Threshold))
 }
 
-// scalingOut tells why no policy may scale in now (AS-WU-04, AS-TT-13); empty if one may.
-func scalingOut(v View, s Signal) string {
-	switch {
-	case v.Pending > 0:
+func stepExact(v *View, s *Signal, capacity int) Verdict {
+	if capacity < v.Desired && scalingOut(v, s) {
+		return hold(v, func() string { return s.seen() + ", but " + whyScalingOut(v, s) })
+	}
+	return want(v, capacity, func() string { return fmt.Sprintf("%s: the step sets %d", s.seen(), capacity) })
+}
+
+// scalingOut tells that no policy may scale in now (AS-WU-04, AS-TT-13).
+func scalingOut(v *View, s *Signal) bool { return v.Pending > 0 || s.Warming > 0 }
+
+func whyScalingOut(v *View, s *Signal) string {
+	if v.Pending > 0 {
 		return fmt.Sprintf("a scale-out is in progress (%d pending)", v.Pending)
-	case s.Warming > 0:
-		return fmt.Sprintf("%d instances are warming up", s.Warming)
 	}
-	return ""
+	return fmt.Sprintf("%d instances are warming up", s.Warming)
 }
 
 // matchStep finds the adjustment of the step that a breach, metric minus threshold, falls into (AS-ST-01). At the

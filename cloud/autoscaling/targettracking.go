@@ -47,28 +47,30 @@ func wanted(instances int, metric, target float64) int {
 }
 
 // track decides for the target tracking policy of signals[i].
-func track(v View, signals []Signal, i int) Verdict {
-	s := signals[i]
+func track(v *View, signals []Signal, i int) Verdict {
+	s := &signals[i]
 	switch {
 	case s.ByHand:
-		return hold("target tracking is not executed by hand") // AS-PM-08
+		return hold(v, func() string { return "target tracking is not executed by hand" }) // AS-PM-08
 	case s.High:
 		return trackOut(v, s)
 	case s.Low:
 		return trackIn(v, signals, i)
 	}
-	return hold("neither of the policy's alarms is in ALARM")
+	return hold(v, func() string { return "neither of the policy's alarms is in ALARM" })
 }
 
-func trackOut(v View, s Signal) Verdict {
+func trackOut(v *View, s *Signal) Verdict {
 	target := s.Policy.target()
 	if !s.HasValue {
-		return hold("there is no data point") // AS-TT-14
+		return hold(v, noDataPoint) // AS-TT-14
 	}
 	n := s.Measured
 	switch {
 	case n == 0 && v.current() > 0:
-		return hold("all %d instances are on their way in or warming up", v.current()) // AS-WU-03
+		return hold(v, func() string { // AS-WU-03
+			return fmt.Sprintf("all %d instances are on their way in or warming up", v.current())
+		})
 	case n == 0:
 		n = 1 // a group of none is measured by a metric of its own; take it to be one instance's
 	}
@@ -77,80 +79,90 @@ func trackOut(v View, s Signal) Verdict {
 		n = min(n, s.Out.From)
 	}
 	to := wanted(n, s.Value, target)
-	if to <= v.Desired {
-		return want(v.Desired, "the metric is %s on %d instances, target %s: that takes %d, and there are or will be %d",
-			number(s.Value), n, number(target), to, v.Desired)
-	}
-	return want(to, "the metric is %s on %d instances, target %s: that takes %d", number(s.Value), n, number(target), to)
+	return want(v, max(to, v.Desired), func() string {
+		text := s.tracked(n, to)
+		if to <= v.Desired {
+			text += fmt.Sprintf(", and there are or will be %d", v.Desired)
+		}
+		return text
+	})
+}
+
+func noDataPoint() string { return "there is no data point" }
+
+// tracked says what a target tracking policy makes of its metric on n instances.
+func (s *Signal) tracked(n, to int) string {
+	return fmt.Sprintf("the metric is %s on %d instances, target %s: that takes %d", number(s.Value), n, number(s.Policy.target()), to)
 }
 
 // trackIn scales in only if all target tracking policies that may are ready to (AS-PM-04); the one that wants most
 // decides.
-func trackIn(v View, signals []Signal, i int) Verdict {
-	s := signals[i]
+func trackIn(v *View, signals []Signal, i int) Verdict {
+	s := &signals[i]
 	if s.Policy.scaleInDisabled() {
-		return hold("the policy does not scale in") // AS-TT-07
+		return hold(v, func() string { return "the policy does not scale in" }) // AS-TT-07
 	}
 	to, reason := trackInOne(v, s)
 	if to < 0 {
-		return hold("%s", reason)
+		return Verdict{Reason: reason}
 	}
-	for j, other := range signals {
+	for j := range signals {
+		other := &signals[j]
 		if j == i || other.Policy.Type != typeTargetTracking || !other.Policy.Enabled {
 			continue
 		}
 		if other.High {
-			return hold("%s, but policy %s is ready to scale out", reason, other.Policy.Name)
+			return hold(v, func() string { return reason + ", but policy " + other.Policy.Name + " is ready to scale out" })
 		}
 		if other.Policy.scaleInDisabled() {
 			continue
 		}
 		if !other.Low {
-			return hold("%s, but policy %s is not ready to scale in", reason, other.Policy.Name)
+			return hold(v, func() string { return reason + ", but policy " + other.Policy.Name + " is not ready to scale in" })
 		}
 		most, why := trackInOne(v, other)
 		if most < 0 {
-			return hold("%s, but policy %s holds: %s", reason, other.Policy.Name, why)
+			return hold(v, func() string { return reason + ", but policy " + other.Policy.Name + " holds: " + why })
 		}
 		if most > to {
-			to, reason = most, "policy "+other.Policy.Name+": "+why
+			to, reason = most, v.reason(func() string { return "policy " + other.Policy.Name + ": " + why })
 		}
 	}
-	return want(to, "%s", reason)
+	return Verdict{Ready: true, Wants: to, Reason: reason}
 }
 
 // trackInOne is the capacity one policy would scale in to, which may be the one that there is; negative if it holds.
-func trackInOne(v View, s Signal) (int, string) {
+func trackInOne(v *View, s *Signal) (int, string) {
 	if !s.HasValue {
-		return -1, "there is no data point" // AS-TT-14
+		return -1, v.reason(noDataPoint) // AS-TT-14
 	}
-	if why := scalingOut(v, s); why != "" {
-		return -1, why
+	if scalingOut(v, s) {
+		return -1, v.reason(func() string { return whyScalingOut(v, s) })
 	}
 	if over := s.In.At.Add(s.Policy.scaleInCooldown()); over.After(v.Now) && s.In.At.After(s.Out.At) {
-		return -1, "the policy's scale-in cooldown lasts until " + over.Format(time.RFC3339)
+		return -1, v.reason(func() string { return "the policy's scale-in cooldown lasts until " + over.Format(time.RFC3339) })
 	}
-	n, target := s.Measured, s.Policy.target()
-	to := wanted(n, s.Value, target)
-	seen := fmt.Sprintf("the metric is %s on %d instances, target %s", number(s.Value), n, number(target))
+	n := s.Measured
+	to := wanted(n, s.Value, s.Policy.target())
+	seen := v.reason(func() string { return s.tracked(n, to) })
 	if to >= v.Desired { // removing one would bring the metric over the target (AS-TT-11, AS-TT-23)
-		return v.Desired, seen + fmt.Sprintf(": that takes %d", to)
+		return v.Desired, seen
 	}
 	if least := v.Tracking.gradual(v.Desired); to < least {
-		return least, seen + fmt.Sprintf(": that takes %d, and the way there is gradual", to)
+		return least, v.reason(func() string { return seen + ", and the way there is gradual" })
 	}
-	return to, seen + fmt.Sprintf(": that takes %d", to)
+	return to, seen
 }
 
-func (p Policy) target() float64       { return api.Value(p.TargetTracking.TargetValue) }
-func (p Policy) scaleInDisabled() bool { return api.Value(p.TargetTracking.DisableScaleIn) }
+func (p *Policy) target() float64       { return api.Value(p.TargetTracking.TargetValue) }
+func (p *Policy) scaleInDisabled() bool { return api.Value(p.TargetTracking.DisableScaleIn) }
 
 // The two cooldowns are members of Application Auto Scaling's configuration, which people also write for EC2 Auto
 // Scaling; they mean here what they mean there.
-func (p Policy) scaleOutCooldown() time.Duration {
+func (p *Policy) scaleOutCooldown() time.Duration {
 	return time.Duration(api.Value(p.TargetTracking.ScaleOutCooldown)) * time.Second
 }
 
-func (p Policy) scaleInCooldown() time.Duration {
+func (p *Policy) scaleInCooldown() time.Duration {
 	return time.Duration(api.Value(p.TargetTracking.ScaleInCooldown)) * time.Second
 }

@@ -20,25 +20,13 @@ func (p Policy) warmup(g Group) time.Duration {
 	return time.Duration(g.DefaultCooldown) * time.Second
 }
 
-// metricWarmup is how long a new member stays out of the group's metrics (AS-LC-10). All policies look at the same
-// metrics, so the longest warm-up that one of them gives itself counts, then the group's. A group that no policy with
-// a warm-up looks at leaves out only what its DefaultInstanceWarmup says [I].
+// metricWarmup is how long a new member stays out of the group's metrics (AS-LC-10).
 func (s *Service) metricWarmup(tx *cloud.Tx, g Group) time.Duration {
-	own, longest, warming := false, time.Duration(0), false
-	for _, p := range s.scaling.policies.Prefix(tx, policyKey(g.Name, "")) {
-		if p.Type == typeSimple || !p.Enabled {
-			continue
+	return metricWarmup(g, func(yield func(Policy) bool) {
+		for _, p := range s.scaling.policies.Prefix(tx, policyKey(g.Name, "")) {
+			if !yield(p) {
+				return
+			}
 		}
-		warming = true
-		if p.Warmup != nil {
-			own, longest = true, max(longest, p.warmup(g))
-		}
-	}
-	switch {
-	case own:
-		return longest
-	case g.DefaultInstanceWarmup >= 0 || warming:
-		return Policy{Type: typeStep}.warmup(g)
-	}
-	return 0
+	})
 }
