@@ -125,11 +125,7 @@ func (c *Cloud) Load(tableName, key string, data []byte) error {
 
 // Dump calls yield with every row of every table, tables in the order of services. It is for comparing two clouds.
 func (c *Cloud) Dump(yield func(table, key string, row any) bool) {
-	stores := []table.Store{c.clock}
-	for _, s := range c.services {
-		stores = append(stores, s.Stores()...)
-	}
-	for _, st := range stores {
+	for _, st := range c.tables() {
 		for key, row := range st.Dump {
 			if !yield(st.Name(), key, row) {
 				return
@@ -138,10 +134,30 @@ func (c *Cloud) Dump(yield func(table, key string, row any) bool) {
 	}
 }
 
+// tables are all of them, in the order of services.
+func (c *Cloud) tables() []table.Store {
+	all := []table.Store{c.clock}
+	for _, s := range c.services {
+		all = append(all, s.Stores()...)
+	}
+	return all
+}
+
 // Operation returns what is known of a service's operation.
 func (c *Cloud) Operation(service, name string) (Operation, bool) {
 	op, ok := c.operations[service][name]
 	return op, ok
+}
+
+// Operations yields what every service answers, services in order.
+func (c *Cloud) Operations(yield func(service string, op Operation) bool) {
+	for _, s := range c.services {
+		for _, op := range s.Operations() {
+			if !yield(s.Name(), op) {
+				return
+			}
+		}
+	}
 }
 
 // Wake is the next instant at which a Tick matters; zero is never.

@@ -39,13 +39,16 @@ type Operation struct {
 	// Stored says that what the operation writes is kept and read back, but has no effect.
 	Stored bool
 	// Note names what is stored only, refused or different, in plain words; for `billow ops`.
-	Note   string
+	Note string
+	// Input makes a new input: a pointer to the operation's input shape.
+	Input  func() any
 	handle func(tx *Tx, in any) (any, error)
 }
 
 // Handle makes an Operation of a handler.
 func Handle[In, Out any](name string, h func(tx *Tx, in *In) (*Out, error)) Operation {
-	return Operation{Name: name, handle: func(tx *Tx, in any) (any, error) {
+	input := func() any { return new(In) }
+	return Operation{Name: name, Input: input, handle: func(tx *Tx, in any) (any, error) {
 		shape, ok := in.(*In)
 		if !ok {
 			return nil, fmt.Errorf("cloud: %s takes %T, got %T", name, (*In)(nil), in)

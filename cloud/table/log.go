@@ -3,6 +3,7 @@ package table
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -128,6 +129,16 @@ func (l *Log[P]) Dump(yield func(string, any) bool) {
 		}
 		return true
 	})
+}
+
+// Freeze implements Store. Points are written in place, so they are copied.
+func (l *Log[P]) Freeze() func(func(string, any) bool) {
+	copied := Log[P]{name: l.name}
+	l.series.Scan(func(key string, s *series[P]) bool {
+		copied.series.Set(key, &series[P]{slices.Clone(s.times), slices.Clone(s.points)})
+		return true
+	})
+	return copied.Dump
 }
 
 func rowKey(key string, at int64) string { return key + "@" + strconv.FormatInt(at, 10) }

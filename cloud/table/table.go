@@ -35,6 +35,8 @@ type Store interface {
 	Load(key string, data []byte) error
 	// Dump calls yield with every row in key order, as Changes would list it.
 	Dump(yield func(key string, row any) bool)
+	// Freeze gives what Dump would now, to be walked later and by another goroutine, whatever is written meanwhile.
+	Freeze() (dump func(yield func(key string, row any) bool))
 }
 
 // Table is an ordered map of rows. The zero value is not usable; see New.
@@ -114,6 +116,14 @@ func (t *Table[R]) Load(key string, data []byte) error {
 // Dump implements Store.
 func (t *Table[R]) Dump(yield func(string, any) bool) {
 	t.rows.Scan(func(key string, row *R) bool { return yield(key, row) })
+}
+
+// Freeze implements Store.
+func (t *Table[R]) Freeze() func(func(string, any) bool) {
+	rows := t.rows.Copy() // on write
+	return func(yield func(string, any) bool) {
+		rows.Scan(func(key string, row *R) bool { return yield(key, row) })
+	}
 }
 
 // set writes or, with nil, removes a row with its index entries, and returns the row before.
