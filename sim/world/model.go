@@ -4,17 +4,28 @@
 // It is a fluid model: requests are a flow, not objects. Between two events (a slot of the load, an instance more or less)
 // the rate is constant; waiting follows from the number of servers and how busy they are, and from the backlog where there
 // is more load than capacity. The same model serves the real control plane and the references of other makers.
+//
+// Invariants: every request that arrived is in time, late, lost, waiting or away (it will try again); more capacity never
+// makes more requests late; a run is decided by the model, the load and the calls made, and by nothing else.
 package world
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+)
 
 // Model is what a user says of the world; it is the JSON of --world. Durations are in seconds, shares from 0 to 1.
 type Model struct {
-	Types    map[string]Type `json:"instance_types"`
-	Boot     Spread          `json:"boot"`         // from launch until it can serve
-	WarmUp   float64         `json:"warm_up"`      // after that, until it is at full speed
-	ColdRate float64         `json:"cold_rate"`    // its speed meanwhile; 0 is 1: no difference
-	Delay    float64         `json:"metric_delay"` // from the end of a period until its metrics can be seen
-	Deadline float64         `json:"deadline"`     // an answer within it is in time
-	Timeout  float64         `json:"timeout"`      // clients give up after it; 0 is never
+	Types    map[string]Type `json:"instance_types"` // by name; "*" is any other
+	Boot     Spread          `json:"boot"`           // from launch until it can serve
+	WarmUp   float64         `json:"warm_up"`        // after that, until it is at full speed
+	ColdRate float64         `json:"cold_rate"`      // its speed meanwhile; 0 is 1: no difference
+	Delay    float64         `json:"metric_delay"`   // from the end of a period until its metrics can be seen
+	Deadline float64         `json:"deadline"`       // an answer within it is in time
+	Timeout  float64         `json:"timeout"`        // clients give up after it; 0 is never
 	Retries  Retries         `json:"retries"`
 	Queue    float64         `json:"queue"` // requests that may wait per instance; 0 is no limit
 	Failures Failures        `json:"failures"`
@@ -27,6 +38,9 @@ type Type struct {
 	Concurrency float64 `json:"concurrency"`  // requests at a time; Concurrency / ServiceTime.Mean requests per second are 100 % CPU
 	Price       float64 `json:"price"`        // per hour
 }
+
+// PerSecond is the rate at which one instance is at 100 %.
+func (t Type) PerSecond() float64 { return t.Concurrency / t.ServiceTime.Mean }
 
 // Spread is a distribution of durations: a log-normal one by its mean and its coefficient of variation.
 type Spread struct {
@@ -48,11 +62,108 @@ type Failures struct {
 	Events      []Event `json:"events"`
 }
 
+// Kinds of events.
+const (
+	NoCapacity = "no-capacity" // launches fail
+	ZoneDown   = "zone-down"   // instances of the zone die, and none can be launched
+	Kill       = "kill"        // Count instances die
+	NoMetrics  = "no-metrics"  // what is measured is not seen
+)
+
 // Event is something at a set time after the start of the run.
 type Event struct {
 	At    float64 `json:"at"`
 	For   float64 `json:"for"`
-	Kind  string  `json:"kind"`  // "no-capacity" (launches fail), "zone-down" (its instances die, none can be launched), "kill", "no-metrics"
-	Zone  string  `json:"zone"`  // empty: all
+	Kind  string  `json:"kind"`
+	Zone  string  `json:"zone"`  // name or its last letter; empty: all
 	Count int     `json:"count"` // of instances, for "kill"
+}
+
+// Default is a plain web service in which one instance of any type serves perInstance requests per second at 100 %.
+func Default(perInstance float64) Model {
+	t := Type{ServiceTime: Spread{Mean: 0.1, CV: 0.5}, Concurrency: perInstance * 0.1}
+	if t.Concurrency < 1 {
+		t.Concurrency, t.ServiceTime.Mean = 1, 1/perInstance
+	}
+	return Model{
+		Types:    map[string]Type{"*": t},
+		Boot:     Spread{Mean: 60, CV: 0.2},
+		WarmUp:   60,
+		ColdRate: 0.5,
+		Delay:    30,
+		Deadline: 10 * t.ServiceTime.Mean,
+		Timeout:  100 * t.ServiceTime.Mean,
+		Seed:     1,
+	}
+}
+
+// Validate says in one sentence what is wrong with the model.
+func (m Model) Validate() error {
+	if len(m.Types) == 0 {
+		return errors.New("world: instance_types is empty; name a type, or \"*\" for any")
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Types)) {
+		t := m.Types[name]
+		if !(t.ServiceTime.Mean > 0) || math.IsInf(t.ServiceTime.Mean, 0) {
+			return fmt.Errorf("world: the service_time of %q has the mean %v; it must be above 0", name, t.ServiceTime.Mean)
+		}
+		if !(t.Concurrency >= 1) || math.IsInf(t.Concurrency, 0) {
+			return fmt.Errorf("world: the concurrency of %q is %v; it must be at least 1", name, t.Concurrency)
+		}
+		if err := limits("the "+name+" type's", bound{"service_time cv", t.ServiceTime.CV, 10}, bound{"price", t.Price, 1e9}); err != nil {
+			return err
+		}
+	}
+	if err := limits("the",
+		bound{"boot mean", m.Boot.Mean, 1e6}, bound{"boot cv", m.Boot.CV, 10}, bound{"warm_up", m.WarmUp, 1e6},
+		bound{"cold_rate", m.ColdRate, 1}, bound{"metric_delay", m.Delay, 1e6}, bound{"deadline", m.Deadline, 1e6},
+		bound{"timeout", m.Timeout, 1e6}, bound{"retries share", m.Retries.Share, 1}, bound{"retries after", m.Retries.After, 1e6},
+		bound{"retries times", float64(m.Retries.Times), maxTries - 1}, bound{"queue", m.Queue, 1e12},
+		bound{"launch_share of failures", m.Failures.LaunchShare, 1}, bound{"per_instance_hour of failures", m.Failures.PerInstance, 1e4},
+	); err != nil {
+		return err
+	}
+	if m.Deadline == 0 {
+		return errors.New("world: the deadline is 0; say within how many seconds an answer is in time")
+	}
+	if m.Timeout > 0 && m.Timeout < m.Deadline {
+		return fmt.Errorf("world: the timeout of %v s is shorter than the deadline of %v s", m.Timeout, m.Deadline)
+	}
+	return m.Failures.validate()
+}
+
+func (f Failures) validate() error {
+	for i, e := range f.Events {
+		switch e.Kind {
+		case NoCapacity, ZoneDown, NoMetrics:
+			if !(e.For > 0) {
+				return fmt.Errorf("world: event %d (%s) has no length; set \"for\" in seconds", i+1, e.Kind)
+			}
+		case Kill:
+			if e.Count <= 0 {
+				return fmt.Errorf("world: event %d (kill) has no count of instances", i+1)
+			}
+		default:
+			return fmt.Errorf("world: event %d has the kind %q; it can be %s, %s, %s or %s", i+1, e.Kind, NoCapacity, ZoneDown, Kill, NoMetrics)
+		}
+		if !(e.At >= 0) || math.IsInf(e.At, 0) || math.IsInf(e.For, 0) {
+			return fmt.Errorf("world: event %d (%s) is at %v s; it must be after the start", i+1, e.Kind, e.At)
+		}
+	}
+	return nil
+}
+
+type bound struct {
+	name  string
+	value float64
+	most  float64
+}
+
+func limits(of string, bounds ...bound) error {
+	for _, b := range bounds {
+		if !(b.value >= 0 && b.value <= b.most) {
+			return fmt.Errorf("world: %s %s is %v; it must be from 0 to %v", of, b.name, b.value, b.most)
+		}
+	}
+	return nil
 }
