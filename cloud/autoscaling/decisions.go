@@ -50,14 +50,11 @@ func (s *Service) decide(tx *cloud.Tx, group string) {
 		return
 	}
 	d := Decision{Desired: g.DesiredCapacity, Winner: -1, Verdicts: make([]Verdict, len(b.signals))}
-	switch {
-	case g.Deleting:
-		d.Reason = "the group is being deleted"
-	case g.suspended("AlarmNotification"):
-		d.Reason = "AlarmNotification is suspended" // AS-SP-06
-	default:
-		d = Decide(s.view(tx, g, b.capacity), b.signals)
+	v := s.view(tx, g, b.capacity)
+	if d.Reason = g.barred(); d.Reason == "" {
+		d = Decide(v, b.signals)
 	}
+	s.keepDecision(tx, group, DecisionRecord{View: v, Signals: b.signals, Decision: d, Barred: g.barred()})
 	b.record(d)
 	if d.Desired != g.DesiredCapacity {
 		w, st := b.signals[d.Winner].Policy, b.standings[d.Winner]
@@ -70,6 +67,17 @@ func (s *Service) decide(tx *cloud.Tx, group string) {
 		}
 		s.setDesired(tx, g, d.Desired, why)
 	}
+}
+
+// barred tells why no alarm's call is heard; empty if it is.
+func (g Group) barred() string {
+	switch {
+	case g.Deleting:
+		return "the group is being deleted"
+	case g.suspended("AlarmNotification"):
+		return "AlarmNotification is suspended" // AS-SP-06
+	}
+	return ""
 }
 
 // view is what the policies may know of a group now; c is its capacity, counted with any warm-up.
@@ -200,11 +208,13 @@ func (s *Service) ExecutePolicy(tx *cloud.Tx, in *shape.ExecutePolicyInput) (*sh
 		}
 		return nil, api.Errorf("ScalingActivityInProgress", "Scaling activity %s is in progress and blocks this action", id)
 	}
-	d := Decide(v, []Signal{{
+	signals := []Signal{{
 		Policy: p, Due: true, Warming: c.Warming,
 		Value: api.Value(in.MetricValue), HasValue: in.MetricValue != nil, Threshold: api.Value(in.BreachThreshold),
 		Below: api.Value(in.MetricValue) < api.Value(in.BreachThreshold), ByHand: true, HonorCooldown: api.Value(in.HonorCooldown),
-	}})
+	}}
+	d := Decide(v, signals)
+	s.keepDecision(tx, g.Name, DecisionRecord{View: v, Signals: signals, Decision: d})
 	s.setDesired(tx, g, d.Desired, Cause{Text: "a user request executed policy " + p.Name, Cooldown: p.Cooldown})
 	return &shape.ExecutePolicyOutput{}, nil
 }

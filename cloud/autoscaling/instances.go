@@ -291,6 +291,7 @@ func (s *Service) SuspendProcesses(tx *cloud.Tx, in *shape.SuspendProcessesInput
 	slices.SortFunc(list, func(a, b Suspension) int { return strings.Compare(a.Process, b.Process) })
 	r.Suspended, r.changed = list, true
 	r.save()
+	s.noteGroup(tx, r.Name)
 	return &shape.SuspendProcessesOutput{}, nil
 }
 

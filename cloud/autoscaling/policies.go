@@ -106,6 +106,7 @@ func (s *Service) PutScalingPolicy(tx *cloud.Tx, in *shape.PutScalingPolicyInput
 	}
 	s.scaling.policies.Put(tx, p.key(), p)
 	s.scaling.standings.Delete(tx, p.key())
+	s.notePolicies(tx, g.Name)
 	return &shape.PutScalingPolicyOutput{PolicyARN: &p.ARN, Alarms: s.alarmsOf(tx, p)}, nil
 }
 
@@ -255,6 +256,7 @@ func (s *Service) DeletePolicy(tx *cloud.Tx, in *shape.DeletePolicyInput) (*shap
 		return nil, err
 	}
 	s.dropPolicy(tx, p)
+	s.notePolicies(tx, p.Group)
 	return &shape.DeletePolicyOutput{}, nil
 }
 

@@ -129,6 +129,7 @@ func (s *Service) reconcileGroup(tx *cloud.Tx, name string) {
 	r.setTimer(again)
 	r.save()
 	s.groupChanged(tx, r.Group)
+	s.noteGroup(tx, r.Name)
 }
 
 // settled notes that the group has what it wants: what was owed to earlier events is owed no more.
@@ -166,6 +167,7 @@ func (r *roster) dissolve() bool {
 		return false
 	}
 	r.s.groupDeleted(r.tx, r.Group)
+	r.s.closeDiary(r.tx, r.Name)
 	r.s.groups.Delete(r.tx, r.Name)
 	r.tx.At(Name, keyGroup, r.Name, time.Time{})
 	return true

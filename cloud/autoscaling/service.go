@@ -14,6 +14,7 @@ package autoscaling
 
 import (
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/billow-cloud/billow/cloud"
@@ -47,6 +48,7 @@ type Service struct {
 	activityIDs cloud.Index[Activity] // see activityValues
 
 	scaling scaling // policies, schedules, notifications, group metrics: scaling.go
+	diary   diary   // what explanations are made of, and policies that are only watched: evaluations.go, shadows.go
 }
 
 // New makes the service above those that run instances, spread requests, raise alarms and send messages.
@@ -58,6 +60,7 @@ func New(e *ec2.Service, v2 *elbv2.Service, classic *elb.Service, metrics *cloud
 		activities:     cloud.NewRows[Activity](Name + ".activities"),
 		configurations: cloud.NewRows[LaunchConfiguration](Name + ".launchconfigurations"),
 		scaling:        newScaling(),
+		diary:          newDiary(),
 	}
 	s.membersOf = s.members.Index(func(_ string, m Member) []string { return []string{m.Group} })
 	s.groupsUsing = s.groups.Index(func(_ string, g Group) []string { return []string{g.LaunchConfigurationName} })
@@ -77,12 +80,12 @@ func (s *Service) Name() string { return Name }
 
 // Stores implements cloud.Service.
 func (s *Service) Stores() []table.Store {
-	return append([]table.Store{s.groups, s.members, s.activities, s.configurations}, s.scalingStores()...)
+	return append([]table.Store{s.groups, s.members, s.activities, s.configurations}, append(s.scalingStores(), s.diary.stores()...)...)
 }
 
 // Operations implements cloud.Service.
 func (s *Service) Operations() []cloud.Operation {
-	return append(s.groupOperations(), s.scalingOperations()...)
+	return slices.Concat(s.groupOperations(), s.scalingOperations(), s.explainOperations(), s.shadowOperations())
 }
 
 // Notice implements cloud.Service.
@@ -116,6 +119,12 @@ func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
 		s.reconcileMember(tx, id)
 	case keyGroup:
 		s.reconcileGroup(tx, id)
+	case keyState:
+		s.keepState(tx, id)
+	case keyDiary:
+		s.openDiary(tx, id)
+	case keyShadow:
+		s.watchShadows(tx, id)
 	default:
 		s.scalingReconcile(tx, kind, id)
 	}
@@ -136,7 +145,7 @@ func (s *Service) Keys() iter.Seq[cloud.Key] {
 				return
 			}
 		}
-		s.scalingKeys(yield)
+		_ = s.scalingKeys(yield) && s.diaryKeys(yield)
 	}
 }
 
