@@ -1,6 +1,9 @@
 package autoscaling
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // View is what a decision may know of a group.
 type View struct {
@@ -12,6 +15,7 @@ type View struct {
 	Activity          string    // ID of an activity in progress, or empty; only simple scaling waits for it (AS-SI-02)
 	NoLaunch          bool      // Launch is suspended (AS-SP-03)
 	NoTerminate       bool      // Terminate is suspended (AS-SP-04)
+	Floor             int       // what was forecast for this hour: no policy scales in under it (AS-PM-07)
 	Tracking          TrackingModel
 	// Silent leaves out all reasons: a search that decides millions of times has no reader, and their text is most of
 	// what a decision costs.
@@ -82,6 +86,10 @@ func (d *Decision) Take(v View, signals []Signal) {
 		}
 		t := verdict(&v, signals, i)
 		t.Wants = max(v.Min, min(t.Wants, v.Max)) // AS-PM-02
+		if least := min(v.Floor, v.Desired); t.Ready && t.Wants < least {
+			t.Wants = least
+			t.Reason += v.reason(func() string { return fmt.Sprintf("; the forecast for this hour is %d", v.Floor) })
+		}
 		d.Verdicts[i] = t
 		if t.Ready && (d.Winner < 0 || t.Wants > d.Verdicts[d.Winner].Wants) { // AS-PM-03: the largest capacity wins
 			d.Winner = i

@@ -85,7 +85,7 @@ func (s *Service) view(tx *cloud.Tx, g Group, c Capacity) View {
 	v := View{
 		Now: tx.Now(), Min: c.Min, Max: c.Max, Desired: c.Desired, InService: c.InService, Pending: c.Pending,
 		CooldownEnds: g.cooldownEnds(), NoLaunch: g.suspended("Launch"), NoTerminate: g.suspended("Terminate"),
-		Tracking: s.scaling.tracking,
+		Floor: s.forecastFloor(tx, g), Tracking: s.scaling.tracking,
 	}
 	for _, a := range s.openActivities(tx, g.Name) {
 		v.Activity = a.ID
@@ -192,8 +192,8 @@ func (s *Service) ExecutePolicy(tx *cloud.Tx, in *shape.ExecutePolicyInput) (*sh
 		return nil, err
 	}
 	switch {
-	case p.Type == typeTargetTracking:
-		return nil, invalid("Policies of type TargetTrackingScaling can't be executed")
+	case p.Type == typeTargetTracking || p.Type == typePredictive:
+		return nil, invalid("Policies of type %s can't be executed", p.Type)
 	case p.Type == typeStep && (in.MetricValue == nil || in.BreachThreshold == nil):
 		return nil, invalid("MetricValue and BreachThreshold are required to execute a policy of type StepScaling")
 	case p.Type == typeStep && api.Value(in.HonorCooldown):

@@ -32,11 +32,12 @@ type Policy struct {
 	Cooldown               *int   // seconds; simple; nil is the group's
 	Warmup                 *int   // seconds; EstimatedInstanceWarmup; nil is the group's
 
-	MetricAggregationType string                            `json:",omitempty"` // step
-	StepAdjustments       []shape.StepAdjustment            `json:",omitempty"`
-	TargetTracking        shape.TargetTrackingConfiguration // target tracking
-	High, Low             string                            `json:",omitempty"` // names of its alarms (AS-TT-02)
-	LowThreshold          float64                           `json:",omitempty"` // what the low alarm was last given
+	MetricAggregationType string                                `json:",omitempty"` // step
+	StepAdjustments       []shape.StepAdjustment                `json:",omitempty"`
+	TargetTracking        shape.TargetTrackingConfiguration     // target tracking
+	Predictive            *shape.PredictiveScalingConfiguration `json:",omitempty"` // predictive
+	High, Low             string                                `json:",omitempty"` // names of its alarms (AS-TT-02)
+	LowThreshold          float64                               `json:",omitempty"` // what the low alarm was last given
 }
 
 // Standing is the row of what a policy was last called with and what it last decided; its key is the policy's. It is
@@ -71,10 +72,12 @@ func (p *Policy) magnitude() int { return max(p.MinAdjustmentMagnitude, p.MinAdj
 
 func (s *Service) policyOperations() []cloud.Operation {
 	return []cloud.Operation{
-		cloud.Handle("PutScalingPolicy", s.PutScalingPolicy).But("PredictiveScaling is refused; MetricAggregationType is kept, an alarm's own statistic is what counts"),
+		cloud.Handle("PutScalingPolicy", s.PutScalingPolicy).But("MetricAggregationType is kept, an alarm's own statistic is what counts; forecasts of PredictiveScaling are made by Billow's own method, " +
+			"and its customized metrics are computed per hour and without SEARCH"),
 		cloud.Handle("DescribePolicies", s.DescribePolicies),
 		cloud.Handle("DeletePolicy", s.DeletePolicy),
 		cloud.Handle("ExecutePolicy", s.ExecutePolicy),
+		cloud.Handle("GetPredictiveScalingForecast", s.GetPredictiveScalingForecast).But("forecasts of the last 30 days are kept"),
 		cloud.Handle("DescribeAdjustmentTypes", s.DescribeAdjustmentTypes),
 	}
 }
@@ -93,6 +96,7 @@ func (s *Service) PutScalingPolicy(tx *cloud.Tx, in *shape.PutScalingPolicyInput
 	if replaced {
 		p.ARN = old.ARN
 		s.deleteAlarms(tx, old)
+		s.stopPredicting(tx, old.key())
 	} else {
 		if s.countUnder(tx, g.Name) >= maxPolicies {
 			return nil, api.Errorf("LimitExceeded", "You have reached the limit of %d scaling policies for the AutoScalingGroup %s", maxPolicies, g.Name)
@@ -106,6 +110,9 @@ func (s *Service) PutScalingPolicy(tx *cloud.Tx, in *shape.PutScalingPolicyInput
 	}
 	s.scaling.policies.Put(tx, p.key(), p)
 	s.scaling.standings.Delete(tx, p.key())
+	if p.Type == typePredictive {
+		s.startPredicting(tx, p)
+	}
 	s.notePolicies(tx, g.Name)
 	return &shape.PutScalingPolicyOutput{PolicyARN: &p.ARN, Alarms: s.alarmsOf(tx, p)}, nil
 }
@@ -144,13 +151,16 @@ func newPolicy(g Group, in *shape.PutScalingPolicyInput) (Policy, error) {
 	if p.Warmup != nil && *p.Warmup < 0 {
 		return p, invalid("EstimatedInstanceWarmup must not be negative")
 	}
+	if in.PredictiveScalingConfiguration != nil && p.Type != typePredictive {
+		return p, invalid("PredictiveScalingConfiguration is not supported for policy type %s", p.Type)
+	}
 	switch p.Type {
 	case typeSimple, typeStep:
 		return checkAdjusting(p, in)
 	case typeTargetTracking:
 		return p, checkTracking(g, in)
 	case typePredictive:
-		return p, &api.Error{Code: "NotImplemented", Status: 501, Message: "Policies of type PredictiveScaling are not implemented."}
+		return checkPredictive(g, p, in)
 	}
 	return p, invalid("Policy type %s is not valid. It must be one of SimpleScaling, StepScaling, TargetTrackingScaling, PredictiveScaling", p.Type)
 }
@@ -234,6 +244,9 @@ func (s *Service) policyShape(tx *cloud.Tx, p Policy) shape.ScalingPolicy {
 	case typeTargetTracking:
 		out.TargetTrackingConfiguration = &p.TargetTracking
 		return out
+	case typePredictive:
+		out.PredictiveScalingConfiguration = p.Predictive
+		return out
 	case typeSimple:
 		out.ScalingAdjustment = new(int32(p.ScalingAdjustment))
 	case typeStep:
@@ -262,6 +275,7 @@ func (s *Service) DeletePolicy(tx *cloud.Tx, in *shape.DeletePolicyInput) (*shap
 
 func (s *Service) dropPolicy(tx *cloud.Tx, p Policy) {
 	s.deleteAlarms(tx, p)
+	s.stopPredicting(tx, p.key())
 	s.scaling.policies.Delete(tx, p.key())
 	s.scaling.standings.Delete(tx, p.key())
 }

@@ -21,6 +21,7 @@ import (
 type scaling struct {
 	policies      cloud.Rows[Policy]          // by policyKey
 	standings     cloud.Rows[Standing]        // by policyKey
+	predictions   cloud.Rows[Prediction]      // by policyKey
 	contributions cloud.Rows[Contributions]   // by group
 	notifications cloud.Rows[Notification]    // by group and topic
 	schedules     cloud.Rows[ScheduledAction] // by group and name
@@ -33,6 +34,7 @@ func newScaling() scaling {
 	x := scaling{
 		policies:      cloud.NewRows[Policy](Name + ".policies"),
 		standings:     cloud.NewRows[Standing](Name + ".standings"),
+		predictions:   cloud.NewRows[Prediction](Name + ".predictions"),
 		contributions: cloud.NewRows[Contributions](Name + ".contributions"),
 		notifications: cloud.NewRows[Notification](Name + ".notifications"),
 		schedules:     cloud.NewRows[ScheduledAction](Name + ".schedules"),
@@ -47,19 +49,20 @@ func (s *Service) Track(m TrackingModel) { s.scaling.tracking = m }
 
 func (s *Service) scalingStores() []table.Store {
 	x := s.scaling
-	return []table.Store{x.policies, x.standings, x.contributions, x.notifications, x.schedules}
+	return []table.Store{x.policies, x.standings, x.predictions, x.contributions, x.notifications, x.schedules}
 }
 
 func (s *Service) scalingOperations() []cloud.Operation {
 	return slices.Concat(s.policyOperations(), s.metricOperations(), s.notificationOperations(), s.scheduleOperations())
 }
 
-// Kinds that scalingReconcile takes; the ID is the group's name, of a schedule its key.
+// Kinds that scalingReconcile takes; the ID is the group's name, of a schedule and of a forecast its key.
 const (
 	keyDecision = "decision" // policies are due
 	keyMetrics  = "metrics"  // publish group metrics
 	keyMinute   = "minute"   // have that done at the next minute
 	keySchedule = "schedule" // a scheduled action is due
+	keyForecast = "forecast" // an hour comes that a predictive policy may raise to
 )
 
 // scalingNotice takes events of lower services (alarm actions, measured instances); groups take ec2's and the load
@@ -86,6 +89,8 @@ func (s *Service) scalingReconcile(tx *cloud.Tx, kind, id string) {
 		}
 	case keySchedule:
 		s.runSchedule(tx, id)
+	case keyForecast:
+		s.predict(tx, id)
 	}
 }
 
@@ -98,6 +103,11 @@ func (s *Service) scalingKeys(yield func(cloud.Key) bool) bool {
 	}
 	for k := range s.scaling.schedules.Everywhere() {
 		if k.Kind = keySchedule; !yield(k) {
+			return false
+		}
+	}
+	for k := range s.scaling.predictions.Everywhere() {
+		if k.Kind = keyForecast; !yield(k) {
 			return false
 		}
 	}

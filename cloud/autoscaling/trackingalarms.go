@@ -64,9 +64,14 @@ func checkPredefined(g Group, m shape.PredefinedMetricSpecification) error {
 	if kind != requestCountPerTarget {
 		return invalid("The predefined metric type %s is not valid", kind)
 	}
+	return checkLabel(g, kind, label)
+}
+
+// checkLabel refuses a ResourceLabel of a predefined metric that does not name a target group of the group.
+func checkLabel(g Group, kind, label string) error {
 	_, targetGroup, ok := splitLabel(label)
 	if !ok {
-		return invalid("ResourceLabel must have the form app/<load balancer>/<id>/targetgroup/<target group>/<id> for the predefined metric ALBRequestCountPerTarget")
+		return invalid("ResourceLabel must have the form app/<load balancer>/<id>/targetgroup/<target group>/<id> for the predefined metric %s", kind)
 	}
 	for _, a := range g.Attachments {
 		if strings.HasSuffix(a.ID, ":"+targetGroup) {
