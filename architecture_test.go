@@ -156,9 +156,10 @@ func TestImportsGoOneWay(t *testing.T) {
 		"driver":   {"driver"},
 		"balancer": {"balancer"},
 		"loadgen":  {"loadgen"},
-		"daemon":   {"api", "cloud", "wire", "store", "driver", "balancer", "daemon"},
+		"flight":   {"api", "cloud", "flight"},
+		"daemon":   {"api", "cloud", "wire", "store", "driver", "balancer", "flight", "daemon"},
 		"demo":     {"loadgen", "demo"},
-		"sim":      {"api", "cloud", "sim"},
+		"sim":      {"api", "cloud", "flight", "sim"},
 	}
 	for _, s := range sources(t) {
 		root, _, _ := strings.Cut(s.pkg, "/")
