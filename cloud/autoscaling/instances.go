@@ -95,7 +95,7 @@ func (s *Service) AttachInstances(tx *cloud.Tx, in *shape.AttachInstancesInput) 
 			return nil, err
 		}
 		m := Member{ID: id, Group: r.Name, AvailabilityZone: i.Zone, InstanceType: i.InstanceType, ImageID: i.ImageID,
-			HealthStatus: healthy, Protected: r.NewInstancesProtectedFromScaleIn, Launched: i.LaunchTime}
+			HealthStatus: healthy, Protected: r.NewInstancesProtectedFromScaleIn, Detailed: i.Monitoring, Launched: i.LaunchTime}
 		m.Activity = r.begin(Activity{Kind: kindAttach, InstanceID: id, Description: attaching + ": " + id, StatusCode: statusPreInService,
 			Progress: 30, Zone: i.Zone, Subnet: i.SubnetID, Cause: at(tx.Now(), userAttached(r.DesiredCapacity, r.DesiredCapacity+1))})
 		r.lower(-1)

@@ -96,7 +96,7 @@ func (r *roster) launch(l launchStart) bool {
 		return false
 	}
 	if i, ok := r.s.ec2.Instance(r.tx, m.ID); ok {
-		m.InstanceType, m.ImageID = i.InstanceType, i.ImageID
+		m.InstanceType, m.ImageID, m.Detailed = i.InstanceType, i.ImageID, i.Monitoring
 	}
 	a.InstanceID, a.Description = m.ID, launching+": "+m.ID
 	m.Activity = r.begin(a)

@@ -48,6 +48,7 @@ type Member struct {
 	HealthStatus   string // Healthy or Unhealthy
 	Sickness       string // what made it Unhealthy: a key of healthSentences
 	Protected      bool   // from scale-in
+	Detailed       bool   `json:",omitempty"` // monitored in detail when it joined
 
 	Launched    time.Time // when the instance was launched
 	InServiceAt time.Time // when it last reached InService

@@ -23,6 +23,7 @@ type scaling struct {
 	standings     cloud.Rows[Standing]        // by policyKey
 	predictions   cloud.Rows[Prediction]      // by policyKey
 	contributions cloud.Rows[Contributions]   // by group
+	alike         cloud.Rows[Alike]           // by group
 	notifications cloud.Rows[Notification]    // by group and topic
 	schedules     cloud.Rows[ScheduledAction] // by group and name
 
@@ -36,6 +37,7 @@ func newScaling() scaling {
 		standings:     cloud.NewRows[Standing](Name + ".standings"),
 		predictions:   cloud.NewRows[Prediction](Name + ".predictions"),
 		contributions: cloud.NewRows[Contributions](Name + ".contributions"),
+		alike:         cloud.NewRows[Alike](Name + ".alike"),
 		notifications: cloud.NewRows[Notification](Name + ".notifications"),
 		schedules:     cloud.NewRows[ScheduledAction](Name + ".schedules"),
 	}
@@ -49,7 +51,7 @@ func (s *Service) Track(m TrackingModel) { s.scaling.tracking = m }
 
 func (s *Service) scalingStores() []table.Store {
 	x := s.scaling
-	return []table.Store{x.policies, x.standings, x.predictions, x.contributions, x.notifications, x.schedules}
+	return []table.Store{x.policies, x.standings, x.predictions, x.contributions, x.alike, x.notifications, x.schedules}
 }
 
 func (s *Service) scalingOperations() []cloud.Operation {
@@ -129,6 +131,7 @@ func (s *Service) groupDeleted(tx *cloud.Tx, g Group) {
 		s.scaling.notifications.Delete(tx, key)
 	}
 	s.scaling.contributions.Delete(tx, g.Name)
+	s.scaling.alike.Delete(tx, g.Name)
 	tx.At(Name, keyMetrics, g.Name, time.Time{})
 }
 

@@ -46,6 +46,7 @@ type Service struct {
 	membersOf   cloud.Index[Member]   // by group name
 	groupsUsing cloud.Index[Group]    // by launch configuration
 	activityIDs cloud.Index[Activity] // see activityValues
+	tallies     tallies               // of groups' members
 
 	scaling scaling // policies, schedules, notifications, group metrics: scaling.go
 	diary   diary   // what explanations are made of, and policies that are only watched: evaluations.go, shadows.go
@@ -63,6 +64,8 @@ func New(e *ec2.Service, v2 *elbv2.Service, classic *elb.Service, metrics *cloud
 		diary:          newDiary(),
 	}
 	s.membersOf = s.members.Index(func(_ string, m Member) []string { return []string{m.Group} })
+	s.tallies = tallies{}
+	s.members.Watch(s.tallies.watch)
 	s.groupsUsing = s.groups.Index(func(_ string, g Group) []string { return []string{g.LaunchConfigurationName} })
 	s.activityIDs = s.activities.Index(activityValues)
 	return s
@@ -86,6 +89,13 @@ func (s *Service) Stores() []table.Store {
 // Operations implements cloud.Service.
 func (s *Service) Operations() []cloud.Operation {
 	return slices.Concat(s.groupOperations(), s.scalingOperations(), s.explainOperations(), s.shadowOperations())
+}
+
+// Observe implements cloud.Service.
+func (s *Service) Observe(tx *cloud.Tx, f cloud.Fact) {
+	if f, ok := f.(GroupUsage); ok {
+		tx.In(f.Scope, func() { s.measure(tx, f) })
+	}
 }
 
 // Notice implements cloud.Service.
@@ -203,25 +213,15 @@ func (c Capacity) ScalingOut() bool { return c.Pending > 0 || c.Warming > 0 }
 
 // capacity counts a group's members. warmup is the time after InService in which a member counts as warming.
 func (s *Service) capacity(tx *cloud.Tx, g Group, warmup time.Duration) Capacity {
-	c := Capacity{Min: g.MinSize, Max: g.MaxSize, Desired: g.DesiredCapacity}
-	for _, m := range s.membersOf.Each(tx, g.Name) {
-		switch m.phase() {
-		case phasePending:
-			c.Pending++
-		case phaseInService:
-			c.InService++
-			if warm := m.InServiceAt.Add(warmup); warm.After(tx.Now()) {
-				c.Warming++
-				if warm.After(c.WarmAt) {
-					c.WarmAt = warm
-				}
-			}
-		case phaseStandby:
-			c.Standby++
-		case phaseTerminating:
-			c.Terminating++
+	t := s.tallies.of(tx.Scope, g.Name)
+	c := Capacity{Min: g.MinSize, Max: g.MaxSize, Desired: g.DesiredCapacity, InService: t.phases[phaseInService],
+		Pending: t.phases[phasePending], Standby: t.phases[phaseStandby], Terminating: t.phases[phaseTerminating]}
+	t.after(tx.Now().Add(-warmup), func(at time.Time, x stay) {
+		if !x.leaving {
+			c.Warming++
+			c.WarmAt = later(c.WarmAt, at.Add(warmup))
 		}
-	}
+	})
 	return c
 }
 

@@ -44,6 +44,7 @@ type Table[R any] struct {
 	name    string
 	rows    btree.Map[string, *R]
 	indexes []*Index[R]
+	watches []func(key string, old, row *R)
 	writes  int // grows with each write: what an iterator compares to know whether it still stands where it stood
 }
 
@@ -138,8 +139,15 @@ func (t *Table[R]) set(key string, row *R) *R {
 	for _, x := range t.indexes {
 		x.move(key, old, row)
 	}
+	for _, f := range t.watches {
+		f(key, old, row)
+	}
 	return old
 }
+
+// Watch has f called with every row that is written, taken back or loaded, and the row before; nil is no row. It is for
+// state that is derived from rows and always in line with them. It is to be called while the table is empty.
+func (t *Table[R]) Watch(f func(key string, old, row *R)) { t.watches = append(t.watches, f) }
 
 // restore implements undoer.
 func (t *Table[R]) restore(key string, old any) {

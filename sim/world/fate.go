@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// NoStart is why an instance with bad luck does not start.
+const NoStart = "the instance failed to start"
+
 // Fate is what becomes of one launch.
 type Fate struct {
 	Fails  string        // why there is no instance; empty: there is one
@@ -30,7 +33,7 @@ func (r *Ready) Fate(n uint64, zone string, at time.Duration) Fate {
 	} else if kind == NoCapacity {
 		f.Fails = "there is no capacity"
 	} else if failed {
-		f.Fails = "the instance failed to start"
+		f.Fails = NoStart
 	}
 	return f
 }
