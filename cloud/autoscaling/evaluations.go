@@ -48,7 +48,7 @@ type GroupState struct {
 // YoungMember is a member that may still be warming. InServiceAt is zero while it is on its way.
 type YoungMember struct {
 	ID, State   string
-	InServiceAt time.Time
+	InServiceAt time.Time `json:",omitzero"`
 }
 
 // PolicySet is all policies that a group had from an instant on.

@@ -171,6 +171,7 @@ func (w *world) advance(d time.Duration) {
 func (w *world) restart() {
 	w.t.Helper()
 	again := newWorld(w.t, 99)
+	again.s.diary.on = w.s.diary.on
 	w.cloud.Dump(func(table, key string, row any) bool {
 		b, err := json.Marshal(row)
 		if err == nil {
