@@ -15,9 +15,12 @@ type class struct {
 	mean, cv  float64
 	mu, sigma float64
 	late      tail
-	gone      float64     // share whose service takes longer than the timeout
-	nodes     [16]float64 // middles of equal parts of the service time's distribution
+	gone      float64  // share whose service takes longer than the timeout
+	nodes     [20]node // the service time in parts, finer in its tail
 }
+
+// node is a share of the requests and their service time.
+type node struct{ at, share float64 }
 
 func newClass(kind int, cold bool, t Type, speed, deadline, timeout float64) class {
 	c := class{kind: kind, cold: cold, servers: t.Concurrency, mean: t.ServiceTime.Mean / speed, cv: t.ServiceTime.CV}
@@ -25,8 +28,14 @@ func newClass(kind int, cold bool, t Type, speed, deadline, timeout float64) cla
 	variance := math.Log1p(c.cv * c.cv)
 	c.sigma = math.Sqrt(variance)
 	c.mu = math.Log(c.mean) - variance/2
+	from := 0.0
 	for i := range c.nodes {
-		c.nodes[i] = c.quantile((float64(i) + 0.5) / float64(len(c.nodes)))
+		to := float64(i+1) * 0.075 // twelve to 0.9, then four for each further nine
+		if i >= 12 {
+			to = 1 - 0.1*math.Pow(10, -float64(i-11)/4)
+		}
+		c.nodes[i] = node{at: c.quantile((from + to) / 2), share: to - from}
+		from = to
 	}
 	c.late = newTail(&c, deadline)
 	c.gone = c.above(timeout)

@@ -125,13 +125,13 @@ func (l *latencies) above(e *entry, x float64) float64 {
 	wait := waitAt(int(e.index)) * l.ready.Model.Deadline
 	sum := 0.0
 	for _, s := range c.nodes {
-		if s >= x {
-			sum++
-		} else if over := (x - s) / wait; over < 30 {
-			sum += math.Exp(-over)
+		if s.at >= x {
+			sum += s.share
+		} else if over := (x - s.at) / wait; over < 30 {
+			sum += s.share * math.Exp(-over)
 		}
 	}
-	return sum / float64(len(c.nodes))
+	return sum
 }
 
 // quantiles are the response times that a half, 95 and 99 % of the requests do not exceed; 0 if there were none.

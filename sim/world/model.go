@@ -129,8 +129,13 @@ func (m Model) Validate() error {
 	if m.Timeout > 0 && m.Timeout < m.Deadline {
 		return fmt.Errorf("world: the timeout of %v s is shorter than the deadline of %v s", m.Timeout, m.Deadline)
 	}
+	if m.Queue > 0 && m.Queue < leastQueue {
+		return fmt.Errorf("world: the queue of %v requests per instance is too short to model; it must be at least %v, or 0 for no limit", m.Queue, leastQueue)
+	}
 	return m.Failures.validate()
 }
+
+const leastQueue = 0.01
 
 func (f Failures) validate() error {
 	for i, e := range f.Events {

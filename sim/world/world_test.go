@@ -94,3 +94,136 @@ func BenchmarkQuietMinute(b *testing.B) {
 		w.Advance(time.Duration(i%minutes+1) * time.Minute)
 	}
 }
+
+// late is the share not in time in one minute at a rate with n instances.
+func late(t *testing.T, r *Ready, rate float64, n int) float64 {
+	t.Helper()
+	w := r.World(constant(rate, 1), Options{})
+	w.Begin(0, n)
+	w.Advance(time.Minute)
+	balance(t, w)
+	s := w.Totals()
+	return 1 - s.InTime/s.Arrived
+}
+
+func TestMonotone(t *testing.T) {
+	for _, m := range []Model{Default(10), Default(100), Default(1000), {
+		Types:    map[string]Type{"*": {ServiceTime: Spread{0.05, 0}, Concurrency: 1.5}},
+		Deadline: 0.06, Timeout: 2, Queue: 20,
+	}} {
+		r, err := Prepare(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{1, 2, 3, 7, 40, 1000} {
+			last, capacity := 0.0, float64(n)*r.PerSecond(0)
+			for rho := 0.05; rho < 1.6; rho += 0.002 {
+				w := r.World(constant(rho*capacity, 1), Options{})
+				w.Begin(0, n)
+				w.Advance(time.Minute)
+				balance(t, w)
+				s := w.Totals()
+				now := (s.Late + s.Lost + w.Waiting()) / s.Arrived
+				if now < last-1e-9 {
+					t.Errorf("%d instances at %.1f %%: %v late or lost, less than %v at a lower load", n, 100*rho, now, last)
+					break
+				}
+				last = now
+			}
+		}
+		last := 1.0
+		for n := 1; n < 200; n++ {
+			now := late(t, r, 40*r.PerSecond(0), n)
+			if now > last+1e-9 {
+				t.Errorf("%d instances: %v late or lost, more than %v with one fewer", n, now, last)
+			}
+			last = now
+		}
+	}
+}
+
+// 30 refused a second of 130 with room for nobody: all of them are tried again after 10 s, twice at most, so that from 20 s
+// on, 30 + 27... arrive a second; by hand for the first three waves, and everything is counted once.
+func TestRetries(t *testing.T) {
+	m := Model{
+		Types:    map[string]Type{"*": {ServiceTime: Spread{0.1, 0}, Concurrency: 10}},
+		Deadline: 1, Queue: 0.01, Retries: Retries{Share: 1, After: 10, Times: 2},
+	}
+	w, err := New(m, constant(130, 10), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Begin(0, 1)
+	w.Advance(10 * time.Second)
+	balance(t, w)
+	s := w.Totals()
+	within(t, "failed in 10 s", s.Tries, 300, 1)
+	within(t, "away after 10 s", w.Away(), 300, 1)
+	w.Advance(21 * time.Second)
+	balance(t, w)
+	// From about 10 s on 160 arrive a second, of which 60 fail; those of the second wave that fail come a third time.
+	s = w.Totals()
+	within(t, "failed in 21 s", s.Tries, 300+10*60+1*90, 45)
+	w.Advance(10 * time.Minute)
+	balance(t, w)
+	s = w.Totals()
+	within(t, "answered", s.Answered(), 600*100, 1)
+	within(t, "utilization", s.Utilization(), 100, 1e-6)
+	if s.Lost == 0 || s.Retried <= s.Lost {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestNoInstance(t *testing.T) {
+	m := Default(100)
+	w, err := New(m, constant(100, 3), Options{Points: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Advance(time.Minute)
+	w.Begin(0, 1)
+	w.Advance(2 * time.Minute)
+	w.Serve(0, -1)
+	w.Bill(0, -1)
+	w.Advance(3 * time.Minute)
+	balance(t, w)
+	s := w.Totals()
+	within(t, "lost", s.Lost, 2*6000, 300) // the queue at 100 % goes with the instance
+	o := w.Finish()
+	within(t, "lost in the last minute", o.Points[2].Lost, 6000, 300)
+	if o.Points[2].Utilization != 0 {
+		t.Errorf("utilization %v without instances", o.Points[2].Utilization)
+	}
+}
+
+// Mixed fleets: each type gets what it is worth. 10 of 100 per second and 5 of 400 per second at 1,500 per second are at
+// 50 % all of them; cold ones at half speed count half.
+func TestMixedTypes(t *testing.T) {
+	m := Default(100)
+	m.Types = map[string]Type{
+		"large": {ServiceTime: Spread{0.1, 0.5}, Concurrency: 40, Price: 0.4},
+		"small": {ServiceTime: Spread{0.1, 0.5}, Concurrency: 10, Price: 0.1},
+	}
+	w, err := New(m, constant(1500, 60), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	large, _ := w.Kind("large")
+	small, _ := w.Kind("small")
+	if _, found := w.Kind("other"); found {
+		t.Error("a type that is not in the model was found")
+	}
+	w.Begin(large, 5)
+	w.Begin(small, 10)
+	w.Advance(30 * time.Minute)
+	s := w.Totals()
+	within(t, "utilization", s.Utilization(), 50, 1e-9)
+	within(t, "cost", s.Cost, (5*0.4+10*0.1)/2, 1e-9)
+	w.Bill(large, 5)
+	w.Serve(large, 5)
+	within(t, "capacity of cold ones", w.Capacity(), 3000+1000, 1e-9)
+	w.Serve(large, -7) // five warm ones, then two of those that warm up
+	within(t, "capacity", w.Capacity(), 1000+3*200, 1e-9)
+	w.Advance(32 * time.Minute)
+	within(t, "capacity of warm ones", w.Capacity(), 1000+3*400, 1e-9)
+}
