@@ -26,6 +26,8 @@ type Options struct {
 	Endpoint string
 	// AnyImage takes every well-formed image ID for the built-in image.
 	AnyImage bool
+	// Explain keeps what `billow explain` is made of: a row a minute at most for each group to which something happens.
+	Explain bool
 }
 
 // New makes an empty cloud.
@@ -40,5 +42,8 @@ func New(o Options) *cloud.Cloud {
 	balancers := elbv2.New(instances, metrics, elbv2.Options{DNSSuffix: o.DNSSuffix})
 	classic := elb.New(balancers, instances, metrics)
 	groups := autoscaling.New(instances, balancers, classic, metrics, topics)
+	if o.Explain {
+		groups.Remember()
+	}
 	return cloud.New(o.Seed, metrics, topics, parameters, instances, balancers, classic, groups, sts.New())
 }
