@@ -110,16 +110,16 @@ func (m Model) Validate() error {
 		if !(t.Concurrency >= 1) || math.IsInf(t.Concurrency, 0) {
 			return fmt.Errorf("world: the concurrency of %q is %v; it must be at least 1", name, t.Concurrency)
 		}
-		if err := limits("the "+name+" type's", bound{"service_time cv", t.ServiceTime.CV, 10}, bound{"price", t.Price, 1e9}); err != nil {
+		if err := limits("the "+name+" type's", limit{"service_time cv", t.ServiceTime.CV, 10}, limit{"price", t.Price, 1e9}); err != nil {
 			return err
 		}
 	}
 	if err := limits("the",
-		bound{"boot mean", m.Boot.Mean, 1e6}, bound{"boot cv", m.Boot.CV, 10}, bound{"warm_up", m.WarmUp, 1e6},
-		bound{"cold_rate", m.ColdRate, 1}, bound{"metric_delay", m.Delay, 1e6}, bound{"deadline", m.Deadline, 1e6},
-		bound{"timeout", m.Timeout, 1e6}, bound{"retries share", m.Retries.Share, 1}, bound{"retries after", m.Retries.After, 1e6},
-		bound{"retries times", float64(m.Retries.Times), maxTries - 1}, bound{"queue", m.Queue, 1e12},
-		bound{"launch_share of failures", m.Failures.LaunchShare, 1}, bound{"per_instance_hour of failures", m.Failures.PerInstance, 1e4},
+		limit{"boot mean", m.Boot.Mean, 1e6}, limit{"boot cv", m.Boot.CV, 10}, limit{"warm_up", m.WarmUp, 1e6},
+		limit{"cold_rate", m.ColdRate, 1}, limit{"metric_delay", m.Delay, 1e6}, limit{"deadline", m.Deadline, 1e6},
+		limit{"timeout", m.Timeout, 1e6}, limit{"retries share", m.Retries.Share, 1}, limit{"retries after", m.Retries.After, 1e6},
+		limit{"retries times", float64(m.Retries.Times), maxTries - 1}, limit{"queue", m.Queue, 1e12},
+		limit{"launch_share of failures", m.Failures.LaunchShare, 1}, limit{"per_instance_hour of failures", m.Failures.PerInstance, 1e4},
 	); err != nil {
 		return err
 	}
@@ -158,13 +158,13 @@ func (f Failures) validate() error {
 	return nil
 }
 
-type bound struct {
+type limit struct {
 	name  string
 	value float64
 	most  float64
 }
 
-func limits(of string, bounds ...bound) error {
+func limits(of string, bounds ...limit) error {
 	for _, b := range bounds {
 		if !(b.value >= 0 && b.value <= b.most) {
 			return fmt.Errorf("world: %s %s is %v; it must be from 0 to %v", of, b.name, b.value, b.most)
