@@ -51,6 +51,7 @@ type Point struct {
 	Desired       int
 	InService     int
 	Pending       int     // launched and paid for, not serving
+	Capacity      float64 // requests per second that the instances in service can serve, at the end of the slot
 	Utilization   float64 // percent, mean over the instances in service
 	InTime        float64 // requests in the slot
 	Late, Lost    float64

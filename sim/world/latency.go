@@ -187,12 +187,14 @@ func (w *World) endSlot() {
 	q := w.latency.quantiles(w.latency.slot)
 	w.latency.fold()
 	length := s.length - (s.end - w.now)
+	f.refresh()
 	s.points = append(s.points, outcome.Point{
 		At:          w.Trace.Start.Add(time.Duration((s.end - s.length) * 1e9)),
 		Rate:        t.Arrived / length,
 		Desired:     w.Desired,
 		InService:   f.serving,
 		Pending:     max(0, f.running-f.serving),
+		Capacity:    f.capacity,
 		Utilization: t.Utilization(),
 		InTime:      t.InTime, Late: t.Late, Lost: t.Lost,
 		Backlog: w.queue.waiting,

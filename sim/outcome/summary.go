@@ -1,0 +1,84 @@
+package outcome
+
+import (
+	"slices"
+	"time"
+)
+
+// Slot is the length of a Point; 0 if there are none.
+func (o *Outcome) Slot() time.Duration {
+	switch len(o.Points) {
+	case 0:
+		return 0
+	case 1:
+		return o.To.Sub(o.Points[0].At)
+	}
+	return o.Points[1].At.Sub(o.Points[0].At)
+}
+
+// Summarize adds to the summary what follows from the points: the minutes whose utilization was above a target (percent;
+// 0 is none) and the time to react.
+func (o *Outcome) Summarize(target float64) {
+	o.Summary.MinutesOverTarget = 0
+	if target > 0 {
+		for i := range o.Points {
+			if o.Points[i].Utilization > target {
+				o.Summary.MinutesOverTarget += o.Slot().Minutes()
+			}
+		}
+	}
+	o.Summary.TimeToReact = o.reaction()
+}
+
+// reaction is the median time from the start of a slot with more load than capacity to the start of the next one without:
+// in service, not only launched. Times still going on at the end do not count, unless there are no others.
+func (o *Outcome) reaction() time.Duration {
+	var took []time.Duration
+	var since time.Time
+	under := false
+	for i := range o.Points {
+		p := &o.Points[i]
+		if over := p.Rate > p.Capacity; over && !under {
+			under, since = true, p.At
+		} else if !over && under {
+			under = false
+			took = append(took, p.At.Sub(since))
+		}
+	}
+	if under && len(took) == 0 {
+		took = append(took, o.To.Sub(since))
+	}
+	if len(took) == 0 {
+		return 0
+	}
+	slices.Sort(took)
+	return (took[(len(took)-1)/2] + took[len(took)/2]) / 2
+}
+
+// CountActions counts the activities that changed the desired capacity.
+func (o *Outcome) CountActions() {
+	s := &o.Summary
+	s.Actions, s.Outs, s.Ins, s.LargestAction = 0, 0, 0, 0
+	for _, a := range o.Activities {
+		change := a.To - a.From
+		switch {
+		case change > 0:
+			s.Outs++
+		case change < 0:
+			s.Ins++
+			change = -change
+		default:
+			continue
+		}
+		s.Actions++
+		s.LargestAction = max(s.LargestAction, change)
+	}
+}
+
+// Compare sets how many instance-hours would have been enough, and how far above them the run is.
+func (s *Summary) Compare(optimumHours float64) {
+	s.OptimumHours, s.AboveOptimum = optimumHours, 0
+	if optimumHours > 0 {
+		s.AboveOptimum = s.InstanceHours/optimumHours - 1
+	}
+}
