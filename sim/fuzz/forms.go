@@ -1,8 +1,19 @@
-package region
+package fuzz
 
-// seeds are inputs that work, from which others are made; "@name" stands for something that has been heard of, "@name0"
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/billow-cloud/billow/api"
+)
+
+// form is an input that works, from which others are made; "@name" stands for something that has been heard of, "@name0"
 // and "@name1" for two that differ.
-var seeds = []struct{ service, operation, form string }{
+type form struct{ service, operation, text string }
+
+var forms = []form{
 	{"ec2", "CreateSecurityGroup", `{"GroupName":"@name","Description":"d","VpcId":"@vpcid"}`},
 	{"ec2", "AuthorizeSecurityGroupIngress", `{"GroupId":"@groupid","IpPermissions":[{"IpProtocol":"tcp","FromPort":80,"ToPort":80,"IpRanges":[{"CidrIp":"0.0.0.0/0"}]}]}`},
 	{"ec2", "CreateKeyPair", `{"KeyName":"@name"}`},
@@ -71,4 +82,90 @@ var seeds = []struct{ service, operation, form string }{
 	{"autoscaling", "EnableMetricsCollection", `{"AutoScalingGroupName":"@autoscalinggroupname","Granularity":"1Minute"}`},
 	{"autoscaling", "CreateOrUpdateTags", `{"Tags":[{"ResourceId":"@autoscalinggroupname","ResourceType":"auto-scaling-group","Key":"k","Value":"v2","PropagateAtLaunch":false}]}`},
 	{"autoscaling", "DescribeScalingActivities", `{"AutoScalingGroupName":"@autoscalinggroupname","MaxRecords":3}`},
+}
+
+// first are the forms that a run begins with: groups of all kinds behind load balancers of both, with hooks, policies that
+// alarms call, and a schedule.
+var first = []form{
+	{"ec2", "CreateLaunchTemplate", `{"LaunchTemplateName":"lt","LaunchTemplateData":{"ImageId":"@imageid","InstanceType":"t3.micro"}}`},
+	{"autoscaling", "CreateLaunchConfiguration", `{"LaunchConfigurationName":"lc","ImageId":"@imageid","InstanceType":"t3.micro"}`},
+	{"elbv2", "CreateTargetGroup", `{"Name":"tg1","Protocol":"HTTP","Port":80,"VpcId":"@vpcid","HealthCheckIntervalSeconds":10,"HealthyThresholdCount":2}`},
+	{"elbv2", "CreateTargetGroup", `{"Name":"tg2","Protocol":"HTTP","Port":81,"VpcId":"@vpcid","UnhealthyThresholdCount":3}`},
+	{"elbv2", "CreateLoadBalancer", `{"Name":"lb","Subnets":["@subnetid0","@subnetid1","@subnetid2"]}`},
+	{"elbv2", "CreateListener", `{"LoadBalancerArn":"@loadbalancerarn0","Protocol":"HTTP","Port":80,"DefaultActions":[{"Type":"forward","TargetGroupArn":"@targetgrouparn0"}]}`},
+	{"elbv2", "CreateListener", `{"LoadBalancerArn":"@loadbalancerarn0","Protocol":"HTTP","Port":81,"DefaultActions":[{"Type":"forward","TargetGroupArn":"@targetgrouparn1"}]}`},
+	{"elbv2", "ModifyTargetGroupAttributes", `{"TargetGroupArn":"@targetgrouparn0","Attributes":[{"Key":"deregistration_delay.timeout_seconds","Value":"60"}]}`},
+	{"elb", "CreateLoadBalancer", `{"LoadBalancerName":"clb","Listeners":[{"Protocol":"HTTP","LoadBalancerPort":80,"InstancePort":80}],"AvailabilityZones":["us-east-1a","us-east-1b","us-east-1c"]}`},
+	{"elb", "ModifyLoadBalancerAttributes", `{"LoadBalancerName":"clb","LoadBalancerAttributes":{"ConnectionDraining":{"Enabled":true,"Timeout":60}}}`},
+	{"sns", "CreateTopic", `{"Name":"t"}`},
+	{"sns", "Subscribe", `{"TopicArn":"@topicarn","Protocol":"http","Endpoint":"http://example.test/"}`},
+	{"autoscaling", "CreateAutoScalingGroup", `{"AutoScalingGroupName":"web","LaunchTemplate":{"LaunchTemplateName":"lt","Version":"$Latest"},"MinSize":1,"MaxSize":8,"DesiredCapacity":3,"AvailabilityZones":["us-east-1a","us-east-1b","us-east-1c"],"TargetGroupARNs":["@targetgrouparn0"],"HealthCheckType":"ELB","HealthCheckGracePeriod":60}`},
+	{"autoscaling", "CreateAutoScalingGroup", `{"AutoScalingGroupName":"api","LaunchConfigurationName":"lc","MinSize":0,"MaxSize":6,"DesiredCapacity":2,"AvailabilityZones":["us-east-1a","us-east-1b"],"LoadBalancerNames":["clb"],"HealthCheckType":"ELB","HealthCheckGracePeriod":120,"DefaultInstanceWarmup":60}`},
+	{"autoscaling", "CreateAutoScalingGroup", `{"AutoScalingGroupName":"batch","LaunchConfigurationName":"lc","MinSize":0,"MaxSize":5,"DesiredCapacity":1,"AvailabilityZones":["us-east-1b","us-east-1c"],"DefaultCooldown":60}`},
+	{"autoscaling", "CreateAutoScalingGroup", `{"AutoScalingGroupName":"both","LaunchConfigurationName":"lc","MinSize":0,"MaxSize":4,"DesiredCapacity":2,"AvailabilityZones":["us-east-1a","us-east-1c"],"TargetGroupARNs":["@targetgrouparn1"],"TerminationPolicies":["OldestInstance"]}`},
+	{"autoscaling", "PutLifecycleHook", `{"AutoScalingGroupName":"api","LifecycleHookName":"up","LifecycleTransition":"autoscaling:EC2_INSTANCE_LAUNCHING","HeartbeatTimeout":60,"DefaultResult":"CONTINUE"}`},
+	{"autoscaling", "PutLifecycleHook", `{"AutoScalingGroupName":"api","LifecycleHookName":"down","LifecycleTransition":"autoscaling:EC2_INSTANCE_TERMINATING","HeartbeatTimeout":60}`},
+	{"autoscaling", "PutScalingPolicy", `{"AutoScalingGroupName":"web","PolicyName":"cpu","PolicyType":"TargetTrackingScaling","TargetTrackingConfiguration":{"TargetValue":50,"PredefinedMetricSpecification":{"PredefinedMetricType":"ASGAverageCPUUtilization"}}}`},
+	{"autoscaling", "PutScalingPolicy", `{"AutoScalingGroupName":"api","PolicyName":"steps","PolicyType":"StepScaling","AdjustmentType":"ChangeInCapacity","StepAdjustments":[{"MetricIntervalLowerBound":0,"MetricIntervalUpperBound":2,"ScalingAdjustment":1},{"MetricIntervalLowerBound":2,"ScalingAdjustment":2}]}`},
+	{"cloudwatch", "PutMetricAlarm", `{"AlarmName":"high","Namespace":"my","MetricName":"m1","Dimensions":[{"Name":"d","Value":"v"}],"Statistic":"Average","Period":60,"EvaluationPeriods":2,"DatapointsToAlarm":1,"Threshold":2.5,"ComparisonOperator":"GreaterThanThreshold","AlarmActions":["@policyarn1","@topicarn"]}`},
+	{"autoscaling", "PutScalingPolicy", `{"AutoScalingGroupName":"batch","PolicyName":"in","AdjustmentType":"ChangeInCapacity","ScalingAdjustment":-1,"Cooldown":30}`},
+	{"autoscaling", "PutScalingPolicy", `{"AutoScalingGroupName":"batch","PolicyName":"out","AdjustmentType":"PercentChangeInCapacity","ScalingAdjustment":50,"MinAdjustmentMagnitude":1,"Cooldown":60}`},
+	{"cloudwatch", "PutMetricAlarm", `{"AlarmName":"low","Namespace":"my","MetricName":"m1","Dimensions":[{"Name":"d","Value":"v"}],"Statistic":"Minimum","Period":60,"EvaluationPeriods":3,"Threshold":1,"ComparisonOperator":"LessThanOrEqualToThreshold","AlarmActions":["@policyarn2"],"OKActions":["@policyarn3"]}`},
+	{"cloudwatch", "PutMetricAlarm", `{"AlarmName":"busy","Namespace":"AWS/EC2","MetricName":"CPUUtilization","Dimensions":[{"Name":"AutoScalingGroupName","Value":"both"}],"Statistic":"Average","Period":60,"EvaluationPeriods":1,"Threshold":40,"ComparisonOperator":"GreaterThanOrEqualToThreshold","TreatMissingData":"notBreaching","OKActions":["@topicarn"]}`},
+	{"autoscaling", "PutScheduledUpdateGroupAction", `{"AutoScalingGroupName":"both","ScheduledActionName":"up","Recurrence":"*/20 * * * *","DesiredCapacity":4}`},
+	{"autoscaling", "PutScheduledUpdateGroupAction", `{"AutoScalingGroupName":"both","ScheduledActionName":"down","Recurrence":"10-59/20 * * * *","DesiredCapacity":1}`},
+	{"autoscaling", "PutNotificationConfiguration", `{"AutoScalingGroupName":"batch","TopicARN":"@topicarn","NotificationTypes":["autoscaling:EC2_INSTANCE_LAUNCH","autoscaling:EC2_INSTANCE_TERMINATE"]}`},
+	{"autoscaling", "EnableMetricsCollection", `{"AutoScalingGroupName":"web","Granularity":"1Minute"}`},
+}
+
+// from makes an input of its JSON form, in which "@name" stands for something learned under that name.
+func (a *author) from(op *api.Operation, form string) any {
+	in := op.In()
+	a.pair = member{"n1", "i-0123456789abcdef0"}
+	if len(a.enrolled) > 0 {
+		a.pair = pick(a, a.enrolled)
+	}
+	if err := json.Unmarshal([]byte(form), in); err != nil {
+		panic(op.Name + ": " + err.Error())
+	}
+	a.resolve(reflect.ValueOf(in).Elem())
+	return in
+}
+
+func (a *author) resolve(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			a.resolve(v.Elem())
+		}
+	case reflect.Struct:
+		if _, ok := v.Interface().(time.Time); ok {
+			return
+		}
+		for i := range v.NumField() {
+			a.resolve(v.Field(i))
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			a.resolve(v.Index(i))
+		}
+	case reflect.String:
+		if name, ok := strings.CutPrefix(v.String(), "@"); ok {
+			w := "n" + string(rune('0'+a.rng.IntN(6)))
+			switch name {
+			case "membergroup":
+				w = a.pair.group
+			case "memberid":
+				w = a.pair.id
+			}
+			if bare := strings.TrimRight(name, "0123456789"); bare != name && len(a.words[bare]) > 0 {
+				learned := a.words[bare]
+				w = learned[int(name[len(bare)]-'0')%len(learned)]
+			}
+			if learned := a.words[name]; len(learned) > 0 && name != "name" {
+				w = pick(a, learned)
+			}
+			v.SetString(w)
+		}
+	}
 }

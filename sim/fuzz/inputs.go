@@ -1,108 +1,16 @@
-package region
+package fuzz
 
 import (
-	"encoding/json"
 	"math"
-	"math/rand/v2"
 	"reflect"
 	"regexp"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/billow-cloud/billow/api"
 )
-
-// author writes inputs of operations from their models. It learns: whatever a reply or an accepted input called by a
-// name, "SubnetId" say, is used again where a member of that name is asked for, so that inputs come to mean something.
-type author struct {
-	rng      *rand.Rand
-	now      func() time.Time
-	words    map[string][]string // by name as in known
-	enrolled []member            // of groups
-	pair     member              // "@membergroup" and "@memberid" in one form are of one member
-	patterns map[string]*regexp.Regexp
-}
-
-type member struct{ group, id string }
-
-// wordsKept bounds what is remembered under one name.
-const wordsKept = 24
-
-func newAuthor(rng *rand.Rand, now func() time.Time) *author {
-	return &author{rng: rng, now: now, words: map[string][]string{}, patterns: map[string]*regexp.Regexp{}}
-}
-
-func (a *author) chance(percent int) bool { return a.rng.IntN(100) < percent }
-
-func pick[T any](a *author, of []T) T { return of[a.rng.IntN(len(of))] }
-
-// known is the one name under which names that mean the same are learned: "InstanceIds" and "instanceId", for example.
-func known(name string) string {
-	n := strings.ToLower(name)
-	if !strings.HasSuffix(n, "ss") {
-		n = strings.TrimSuffix(n, "s")
-	}
-	switch n {
-	case "vpczoneidentifier", "subnet":
-		return "subnetid"
-	case "securitygroup", "securitygroupid", "groupid":
-		return "groupid"
-	case "ec2instanceid":
-		return "instanceid"
-	case "zone", "zonename", "availabilityzone":
-		return "availabilityzone"
-	case "alarmnameprefix":
-		return "alarmname"
-	}
-	return n
-}
-
-func (a *author) learn(name, word string) {
-	if word == "" || len(word) > 2000 {
-		return
-	}
-	k := known(name)
-	for _, w := range a.words[k] {
-		if w == word {
-			return
-		}
-	}
-	if len(a.words[k]) < wordsKept {
-		a.words[k] = append(a.words[k], word)
-		return
-	}
-	a.words[k][a.rng.IntN(wordsKept)] = word
-}
-
-// read learns from a reply or an input.
-func (a *author) read(name string, v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Pointer:
-		if !v.IsNil() {
-			a.read(name, v.Elem())
-		}
-	case reflect.Struct:
-		if _, ok := v.Interface().(time.Time); ok {
-			return
-		}
-		for i := range v.NumField() {
-			a.read(v.Type().Field(i).Name, v.Field(i))
-		}
-	case reflect.Slice:
-		if v.Type().Elem().Kind() != reflect.Uint8 {
-			for i := range min(v.Len(), 10) {
-				a.read(name, v.Index(i))
-			}
-		}
-	case reflect.String:
-		a.learn(name, v.String())
-		if _, id, ok := strings.Cut(v.String(), "-"); ok && (len(id) == 17 || len(id) == 8) || strings.HasPrefix(v.String(), "arn:") {
-			a.learn("resource", v.String()) // whatever may be tagged
-		}
-	}
-}
 
 var junk = []string{"", "a", "0", "-1", "x y", "ünï-ço∂é", "a/b", "*", "?", "$Latest", "$Default", "<&>\"'", "i-0123456789abcdef0", "i-zzz", "ami-1",
 	"arn:aws:sns:us-east-1:999999999999:other", "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/x/0123456789abcdef",
@@ -209,7 +117,7 @@ func (a *author) fill(svc *api.Service, shape int, name string, v reflect.Value,
 	case api.Boolean:
 		set(v, a.chance(50))
 	case api.Timestamp:
-		set(v, a.now().Add(time.Duration(a.rng.IntN(7200)-3600)*pick(a, []time.Duration{time.Second, time.Second, time.Hour})))
+		set(v, a.at().Add(time.Duration(a.rng.IntN(7200)-3600)*pick(a, []time.Duration{time.Second, time.Second, time.Hour})))
 	case api.Blob:
 		v.SetBytes([]byte(pick(a, junk)))
 	}
@@ -330,8 +238,7 @@ func (a *author) valid(svc *api.Service, shape int, v reflect.Value) bool {
 		return within(float64(v.Len()))
 	case api.String:
 		if len(s.Enum) > 0 {
-			i := sort.SearchStrings(sorted(s.Enum), v.String())
-			return i < len(s.Enum) && sorted(s.Enum)[i] == v.String()
+			return slices.Contains(s.Enum, v.String())
 		}
 		return a.fits(s, v.String())
 	case api.Integer, api.Long:
@@ -340,62 +247,4 @@ func (a *author) valid(svc *api.Service, shape int, v reflect.Value) bool {
 		return within(v.Float())
 	}
 	return true
-}
-
-func sorted(words []string) []string {
-	w := append([]string(nil), words...)
-	sort.Strings(w)
-	return w
-}
-
-// from makes an input of its JSON form, in which "@name" stands for something learned under that name.
-func (a *author) from(op *api.Operation, form string) any {
-	in := op.In()
-	a.pair = member{"n1", "i-0123456789abcdef0"}
-	if len(a.enrolled) > 0 {
-		a.pair = pick(a, a.enrolled)
-	}
-	if err := json.Unmarshal([]byte(form), in); err != nil {
-		panic(op.Name + ": " + err.Error())
-	}
-	a.resolve(reflect.ValueOf(in).Elem())
-	return in
-}
-
-func (a *author) resolve(v reflect.Value) {
-	switch v.Kind() {
-	case reflect.Pointer:
-		if !v.IsNil() {
-			a.resolve(v.Elem())
-		}
-	case reflect.Struct:
-		if _, ok := v.Interface().(time.Time); ok {
-			return
-		}
-		for i := range v.NumField() {
-			a.resolve(v.Field(i))
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			a.resolve(v.Index(i))
-		}
-	case reflect.String:
-		if name, ok := strings.CutPrefix(v.String(), "@"); ok {
-			w := "n" + string(rune('0'+a.rng.IntN(6)))
-			switch name {
-			case "membergroup":
-				w = a.pair.group
-			case "memberid":
-				w = a.pair.id
-			}
-			if bare := strings.TrimRight(name, "01"); bare != name && len(a.words[bare]) > 0 {
-				learned := a.words[bare]
-				w = learned[int(name[len(bare)]-'0')%len(learned)]
-			}
-			if learned := a.words[name]; len(learned) > 0 && name != "name" {
-				w = pick(a, learned)
-			}
-			v.SetString(w)
-		}
-	}
 }

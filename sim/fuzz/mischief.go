@@ -1,0 +1,157 @@
+package fuzz
+
+import (
+	"time"
+
+	cwapi "github.com/billow-cloud/billow/api/cloudwatch"
+	ec2api "github.com/billow-cloud/billow/api/ec2"
+
+	"github.com/billow-cloud/billow/cloud/cloudwatch"
+	"github.com/billow-cloud/billow/cloud/ec2"
+)
+
+var zones = []string{"us-east-1a", "us-east-1b", "us-east-1c", "eu-west-1a", "eu-west-1b"}
+
+// mischief is what the world does by itself, once a step, and what keeps a workload going.
+func (r *run) mischief() {
+	if r.strikes(Death, 60) {
+		r.die()
+	}
+	if r.strikes(Hang, 30) {
+		r.hang()
+	}
+	if r.strikes(Zone, 12) {
+		r.vanish(zones[r.upTo(Zone, len(zones))])
+	}
+	if r.strikes(Launch, 20) {
+		r.crowd()
+	}
+	if r.strikes(Clock, 10) {
+		r.jump()
+	}
+	if r.chance(25) { // an application that publishes
+		in := &cwapi.PutMetricDataInput{Namespace: new("my"), MetricData: []cwapi.MetricDatum{{
+			MetricName: new("m1"), Value: new(float64(r.rng.IntN(24)) / 4), Dimensions: []cwapi.Dimension{{Name: new("d"), Value: new("v")}},
+		}}}
+		r.call(here, find(r.ops, cloudwatch.Name, "PutMetricData"), in)
+	}
+	if extra := r.loners(); len(extra) > 8 {
+		r.call(here, find(r.ops, ec2.Name, "TerminateInstances"), &ec2api.TerminateInstancesInput{InstanceIds: []string{pick(r.author, extra)}})
+	}
+}
+
+// loners are the running instances that belong to no group.
+func (r *run) loners() []string {
+	grouped := map[string]bool{}
+	for _, m := range r.rows.members { // any order
+		grouped[m.ID] = true
+	}
+	var all []string
+	for _, key := range sortedKeys(r.rows.instances) {
+		i := r.rows.instances[key]
+		if scopeOf(key) == here && !grouped[i.ID] && (i.State == ec2.Running || i.State == ec2.Stopped) {
+			all = append(all, i.ID)
+		}
+	}
+	return all
+}
+
+// die ends an instance: killed, shut down from inside, or gone with no word of it.
+func (r *run) die() {
+	ids := r.alive(running)
+	if len(ids) == 0 {
+		return
+	}
+	id := ids[r.upTo(Death, len(ids))]
+	h := r.hosts[id]
+	reason := []string{ec2.ExitKilled, ec2.ExitPoweroff, ec2.ExitHost, ""}[r.upTo(Death, 4)]
+	if reason == "" {
+		delete(r.hosts, id)
+		return
+	}
+	h.state, h.reason = stopped, reason
+	h.boots++
+	if r.chanceOf(Death, 80) {
+		r.tell(ec2.InstanceExited{ID: id, Reason: reason})
+	}
+	if r.chanceOf(Death, 20) { // it comes back
+		boots := h.boots
+		r.later(time.Duration(r.upTo(Death, 600))*time.Second, event{what: func() {
+			if r.hosts[id] == h && h.boots == boots {
+				h.state, h.reason = running, ""
+			}
+		}})
+	}
+}
+
+// hang has an instance fail its health checks, for a while or for good.
+func (r *run) hang() {
+	ids := r.alive(running)
+	if len(ids) == 0 {
+		return
+	}
+	h := r.hosts[ids[r.upTo(Hang, len(ids))]]
+	h.sick = true
+	if r.chanceOf(Hang, 50) {
+		r.later(time.Duration(r.upTo(Hang, 600))*time.Second, event{what: func() { h.sick = false }})
+	}
+}
+
+// vanish takes a zone away for a while. Of its instances some are never heard of again; some are there when it returns.
+func (r *run) vanish(zone string) {
+	if r.dark[zone] {
+		return
+	}
+	r.dark[zone] = true
+	told := r.chanceOf(Zone, 50)
+	for _, id := range sortedKeys(r.hosts) {
+		if r.rows.zone[id] != zone {
+			continue
+		}
+		h := r.hosts[id]
+		if h.boots++; r.chanceOf(Zone, 30) {
+			delete(r.hosts, id)
+			continue
+		}
+		h.state, h.reason = stopped, []string{ec2.ExitHost, ec2.ExitKilled}[r.upTo(Zone, 2)]
+		if told {
+			r.tell(ec2.InstanceExited{ID: id, Reason: h.reason})
+		}
+	}
+	r.later(time.Duration(1+r.upTo(Zone, 30))*time.Minute, event{what: func() { delete(r.dark, zone) }})
+}
+
+// crowd takes the room of a zone, or breaks launches everywhere, for a while.
+func (r *run) crowd() {
+	zone, span := zones[r.upTo(Launch, len(zones))], time.Duration(1+r.upTo(Launch, 30))*time.Minute
+	if r.chanceOf(Launch, 30) {
+		r.broken = true
+		r.later(span, event{what: func() { r.broken = false }})
+		return
+	}
+	r.full[zone] = true
+	r.later(span, event{what: func() { delete(r.full, zone) }})
+}
+
+// jump moves the daemon's clock, seconds or hours ahead or minutes back.
+func (r *run) jump() {
+	switch r.upTo(Clock, 3) {
+	case 0:
+		r.offset += time.Duration(r.upTo(Clock, 7200)) * time.Second
+	case 1:
+		r.offset += time.Duration(r.upTo(Clock, 90)) * time.Second
+	default:
+		r.offset -= time.Duration(r.upTo(Clock, 300)) * time.Second
+	}
+}
+
+// peace ends all faults, of the past ones too.
+func (r *run) peace() {
+	r.calm = true
+	clear(r.dark)
+	clear(r.full)
+	r.broken = false
+	for _, h := range r.hosts { // any order
+		h.sick = false
+	}
+}
