@@ -34,7 +34,7 @@ func (s *Service) DescribeAutoScalingGroups(tx *cloud.Tx, in *shape.DescribeAuto
 		x := g.shape(tx)
 		if in.IncludeInstances == nil || *in.IncludeInstances {
 			x.Instances = make([]shape.Instance, 0, g.DesiredCapacity)
-			for _, m := range s.membersOf.Each(tx, g.Name) {
+			for _, m := range s.membersOf(tx, g.Name) {
 				x.Instances = append(x.Instances, m.shape(&x))
 			}
 		}

@@ -146,7 +146,7 @@ func (s *Service) snapshot(tx *cloud.Tx, g Group) GroupState {
 		break
 	}
 	longest := s.longestWarmup(tx, g)
-	for _, m := range s.membersOf.Each(tx, g.Name) {
+	for _, m := range s.membersOf(tx, g.Name) {
 		young := YoungMember{ID: m.ID, State: m.LifecycleState}
 		switch m.phase() {
 		case phasePending:

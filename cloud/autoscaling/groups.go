@@ -236,7 +236,7 @@ func (s *Service) DeleteAutoScalingGroup(tx *cloud.Tx, in *shape.DeleteAutoScali
 	switch p := r.Options.DeletionProtection; {
 	case p == "prevent-all-deletion", p == "prevent-force-deletion" && force:
 		return nil, api.Errorf("ResourceInUse", "You cannot delete AutoScalingGroup %s because its deletion protection is set to %s.", r.Name, p)
-	case len(r.team()) > 0 && !force:
+	case len(r.tally().crew) > 0 && !force:
 		return nil, api.Errorf("ResourceInUse", "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.")
 	}
 	before := r.DesiredCapacity
@@ -255,12 +255,12 @@ func (s *Service) DeleteAutoScalingGroup(tx *cloud.Tx, in *shape.DeleteAutoScali
 // endAll ends every member, protected or on standby as well.
 func (r *roster) endAll(before int) {
 	now := r.tx.Now()
-	for _, m := range slices.Clone(r.team()) {
+	for _, m := range r.team() {
 		if m.phase() == phaseTerminating {
 			r.tx.Touch(Name, keyMember, m.ID) // it need not wait for draining any more
 			continue
 		}
-		r.terminate(m, ending{cause: sentences(r.triggers(), at(now, shrinking(before, 0)), at(now, selected(m.ID)))})
+		r.terminate(*m, ending{cause: sentences(r.triggers(), at(now, shrinking(before, 0)), at(now, selected(m.ID)))})
 	}
 	r.Triggers, r.changed = nil, true
 }

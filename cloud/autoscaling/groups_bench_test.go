@@ -15,8 +15,8 @@ func crowdNames(w *world) (groups, members []string) {
 	for k := range w.s.groups.Everywhere() {
 		groups = append(groups, k.ID)
 		w.do(func(tx *cloud.Tx) {
-			for id := range w.s.membersOf.Each(tx, k.ID) {
-				members = append(members, id)
+			for _, m := range w.s.membersOf(tx, k.ID) {
+				members = append(members, m.ID)
 				break
 			}
 		})

@@ -99,15 +99,15 @@ func (r *roster) mark(m Member, sickness string) {
 // replaceUnhealthy ends unhealthy members, as fast as AS-HC-10 allows; grow launches others for them in the same step
 // (AS-HC-09). It returns when to try again if some have to wait for a warm-up.
 func (r *roster) replaceUnhealthy() (again time.Time) {
-	if r.suspended("ReplaceUnhealthy") || r.suspended("Terminate") || r.Deleting { // AS-SP-04, AS-SP-10
+	if r.tally().sick == 0 || r.suspended("ReplaceUnhealthy") || r.suspended("Terminate") || r.Deleting { // AS-SP-04, AS-SP-10
 		return
 	}
-	var waiting []Member
-	for _, m := range append([]Member(nil), r.team()...) {
+	var waiting []*Member
+	for _, m := range r.team() {
 		switch {
 		case m.HealthStatus == healthy || m.phase() != phaseInService:
 		case m.Sickness == sickState || m.Sickness == sickUser:
-			r.replace(m)
+			r.replace(*m)
 		default:
 			waiting = append(waiting, m)
 		}
@@ -117,7 +117,7 @@ func (r *roster) replaceUnhealthy() (again time.Time) {
 	}
 	allowed, again := r.pace(len(waiting))
 	for _, m := range waiting[:min(allowed, len(waiting))] {
-		r.replace(m)
+		r.replace(*m)
 	}
 	return again
 }
@@ -145,7 +145,7 @@ func (r *roster) pace(sick int) (allowed int, again time.Time) {
 			if again.IsZero() || warm.Before(again) {
 				again = warm
 			}
-		case m.HealthStatus == healthy && r.untested(m):
+		case m.HealthStatus == healthy && r.untested(*m):
 			coming = true
 		default:
 			up++

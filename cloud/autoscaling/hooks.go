@@ -233,9 +233,9 @@ func (s *Service) DeleteLifecycleHook(tx *cloud.Tx, in *shape.DeleteLifecycleHoo
 	if h.Transition == terminatingTransition {
 		result = resultContinue
 	}
-	for _, m := range slices.Clone(r.team()) {
+	for _, m := range r.team() {
 		if i := slices.IndexFunc(m.Waits, func(w Wait) bool { return w.Hook == h.Name && w.Result == "" }); i >= 0 {
-			r.complete(m, i, result)
+			r.complete(*m, i, result)
 		}
 	}
 	r.Hooks = slices.DeleteFunc(slices.Clone(r.Hooks), func(x Hook) bool { return x.Name == h.Name })
@@ -282,7 +282,7 @@ func (r *roster) action(hook string, token, instance *string) (Member, int, erro
 	for _, m := range r.team() {
 		for i, w := range m.Waits {
 			if w.Hook == hook && w.Result == "" && (token == nil || w.Token == *token) && (instance == nil || m.ID == *instance) {
-				return m, i, nil
+				return *m, i, nil
 			}
 		}
 	}

@@ -197,20 +197,16 @@ func (r *roster) zoneCounts() []zoneCount {
 	for _, z := range r.AvailabilityZones {
 		counts = append(counts, zoneCount{zone: z, enabled: true})
 	}
-	for _, m := range r.team() {
-		p := m.phase()
-		if p != phasePending && p != phaseInService {
+	for _, z := range r.tally().zones {
+		if z.n == 0 {
 			continue
 		}
-		i := slices.IndexFunc(counts, func(c zoneCount) bool { return c.zone == m.AvailabilityZone })
+		i := slices.IndexFunc(counts, func(c zoneCount) bool { return c.zone == z.zone })
 		if i < 0 {
 			i = len(counts)
-			counts = append(counts, zoneCount{zone: m.AvailabilityZone})
+			counts = append(counts, zoneCount{zone: z.zone})
 		}
-		counts[i].n++
-		if p == phaseInService && !m.Protected {
-			counts[i].free++
-		}
+		counts[i].n, counts[i].free = z.n, z.free
 	}
 	return counts
 }
@@ -346,10 +342,16 @@ func (r *roster) invokingAlarms() string {
 	return ""
 }
 
+// triggers are the sentences that are owed to the next activities: of too many the newest, so that the whole cause,
+// with what it says after them, stays within what the API allows.
 func (r *roster) triggers() string {
-	var texts []string
-	for _, t := range r.Triggers {
-		texts = append(texts, t.Text)
+	const room = causeLimit - 300
+	text := ""
+	for _, t := range slices.Backward(r.Triggers) {
+		if text != "" && len(t.Text)+2+len(text) > room {
+			break
+		}
+		text = sentences(t.Text, text)
 	}
-	return sentences(texts...)
+	return text
 }

@@ -15,8 +15,6 @@ type roster struct {
 	tx *cloud.Tx
 	Group
 	changed bool
-	crew    []Member // in order of ID; see members
-	read    bool
 }
 
 // open reads a group for a step to work on.
@@ -36,63 +34,26 @@ func (r *roster) save() {
 // touch has the group reconciled before the step ends.
 func (r *roster) touch() { r.tx.Touch(Name, keyGroup, r.Name) }
 
-// team is the group's members in order of ID.
-func (r *roster) team() []Member {
-	if !r.read {
-		r.read = true
-		for _, m := range r.s.membersOf.Each(r.tx, r.Name) {
-			r.crew = append(r.crew, m)
-		}
-	}
-	return r.crew
-}
+// tally is what the group's members add up to, as of their last write.
+func (r *roster) tally() *tally { return r.s.tallies.of(r.tx.Scope, r.Name) }
+
+// team is the group's members in order of ID: their rows as they are now, whatever is written while they are looked at.
+func (r *roster) team() []*Member { return slices.Clone(r.tally().crew) }
 
 // put writes a member.
-func (r *roster) put(m Member) {
-	r.s.members.Put(r.tx, m.ID, m)
-	if !r.read {
-		return
-	}
-	i, found := slices.BinarySearchFunc(r.crew, m.ID, byID)
-	if found {
-		r.crew[i] = m
-	} else {
-		r.crew = slices.Insert(r.crew, i, m)
-	}
-}
+func (r *roster) put(m Member) { r.s.members.Put(r.tx, m.ID, m) }
 
 // drop removes a member and has the group look at the gap.
 func (r *roster) drop(m Member) {
 	r.s.members.Delete(r.tx, m.ID)
 	r.tx.At(Name, keyMember, m.ID, time.Time{})
-	if i, found := slices.BinarySearchFunc(r.crew, m.ID, byID); found {
-		r.crew = slices.Delete(r.crew, i, i+1)
-	}
 	r.touch()
-}
-
-func byID(m Member, id string) int {
-	switch {
-	case m.ID < id:
-		return -1
-	case m.ID > id:
-		return 1
-	}
-	return 0
 }
 
 // have is the capacity that counts toward the desired one (AS-LC-09).
 func (r *roster) have() int { return r.count(phasePending) + r.count(phaseInService) }
 
-func (r *roster) count(p phase) int {
-	n := 0
-	for i := range r.team() {
-		if r.crew[i].phase() == p {
-			n++
-		}
-	}
-	return n
-}
+func (r *roster) count(p phase) int { return r.tally().phases[p] }
 
 // move puts a member into a lifecycle state.
 func (r *roster) move(m *Member, state string) {
@@ -137,8 +98,12 @@ func (r *roster) settled() {
 	if len(r.Triggers) > 0 || r.Replacing > 0 {
 		r.Triggers, r.Replacing, r.changed = nil, 0, true
 	}
+	if r.tally().rebalance == 0 {
+		return
+	}
 	for _, m := range r.team() {
 		if m.Rebalance && m.phase() == phaseInService {
+			m := *m
 			m.Rebalance = false
 			r.put(m)
 		}
@@ -163,7 +128,7 @@ func (r *roster) setTimer(again time.Time) {
 
 // dissolve goes on with a deletion; true means that the group is gone.
 func (r *roster) dissolve() bool {
-	if len(r.team()) > 0 {
+	if len(r.tally().crew) > 0 {
 		return false
 	}
 	r.s.groupDeleted(r.tx, r.Group)

@@ -43,7 +43,6 @@ type Service struct {
 	activities     cloud.Rows[Activity]
 	configurations cloud.Rows[LaunchConfiguration]
 
-	membersOf   cloud.Index[Member]   // by group name
 	groupsUsing cloud.Index[Group]    // by launch configuration
 	activityIDs cloud.Index[Activity] // see activityValues
 	tallies     tallies               // of groups' members
@@ -63,7 +62,6 @@ func New(e *ec2.Service, v2 *elbv2.Service, classic *elb.Service, metrics *cloud
 		scaling:        newScaling(),
 		diary:          newDiary(),
 	}
-	s.membersOf = s.members.Index(func(_ string, m Member) []string { return []string{m.Group} })
 	s.tallies = tallies{}
 	s.members.Watch(s.tallies.watch)
 	s.groupsUsing = s.groups.Index(func(_ string, g Group) []string { return []string{g.LaunchConfigurationName} })

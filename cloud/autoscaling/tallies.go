@@ -2,6 +2,7 @@ package autoscaling
 
 import (
 	"encoding/binary"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ type tally struct {
 	rebalance int         // with the mark Rebalance
 	stays     [2]int      // in service or on their way out: with basic, with detailed monitoring
 	came      btree.Map[string, stay]
+	crew      []*Member // in order of ID
 }
 
 // zoneTally counts those members in a zone that count toward the desired capacity, and those that scale-in may take.
@@ -47,25 +49,49 @@ func (all tallies) of(scope cloud.Scope, group string) *tally {
 
 // watch takes over that a member's row was written.
 func (all tallies) watch(key string, old, row *Member) {
-	if old != nil && row != nil && old.Group == row.Group && old.LifecycleState == row.LifecycleState && old.InServiceAt.Equal(row.InServiceAt) &&
-		old.HealthStatus == row.HealthStatus && old.Protected == row.Protected && old.Rebalance == row.Rebalance {
+	if old != nil && row != nil && old.Group == row.Group {
+		t := all[key[:len(key)-len(row.ID)]+row.Group]
+		i, _ := slices.BinarySearchFunc(t.crew, row.ID, byID)
+		t.crew[i] = row
+		if old.LifecycleState == row.LifecycleState && old.InServiceAt.Equal(row.InServiceAt) && old.HealthStatus == row.HealthStatus &&
+			old.Protected == row.Protected && old.Rebalance == row.Rebalance && old.AvailabilityZone == row.AvailabilityZone && old.Detailed == row.Detailed {
+			return
+		}
+		t.add(old, -1)
+		t.add(row, 1)
 		return
 	}
 	if old != nil {
-		all.add(key, old, -1)
+		name := key[:len(key)-len(old.ID)] + old.Group
+		t := all[name]
+		t.add(old, -1)
+		i, _ := slices.BinarySearchFunc(t.crew, old.ID, byID)
+		if t.crew = slices.Delete(t.crew, i, i+1); len(t.crew) == 0 {
+			delete(all, name)
+		}
 	}
 	if row != nil {
-		all.add(key, row, 1)
+		name := key[:len(key)-len(row.ID)] + row.Group
+		t := all[name]
+		if t == nil {
+			t = &tally{}
+			all[name] = t
+		}
+		t.add(row, 1)
+		i, _ := slices.BinarySearchFunc(t.crew, row.ID, byID)
+		t.crew = slices.Insert(t.crew, i, row)
 	}
 }
 
-func (all tallies) add(key string, m *Member, n int) {
-	name := key[:len(key)-len(m.ID)] + m.Group
-	t := all[name]
-	if t == nil {
-		t = &tally{}
-		all[name] = t
-	}
+func byID(m *Member, id string) int { return strings.Compare(m.ID, id) }
+
+// membersOf yields a group's members in order of ID. None may be written meanwhile.
+func (s *Service) membersOf(tx *cloud.Tx, group string) iter.Seq2[int, *Member] {
+	return slices.All(s.tallies.of(tx.Scope, group).crew)
+}
+
+// add counts a member in, or out.
+func (t *tally) add(m *Member, n int) {
 	phase := m.phase()
 	t.phases[phase] += n
 	t.zone(m, phase, n)
@@ -83,9 +109,6 @@ func (all tallies) add(key string, m *Member, n int) {
 		} else {
 			t.came.Delete(cameKey(m))
 		}
-	}
-	if len(t.zones) == 0 {
-		delete(all, name)
 	}
 }
 

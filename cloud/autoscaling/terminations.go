@@ -12,12 +12,14 @@ func (r *roster) shrink(n int) {
 		return
 	}
 	extra := 0 // launched to balance zones and in service: each has one to go for it
-	for _, m := range r.team() {
-		switch {
-		case m.Rebalance && m.phase() == phasePending:
-			n-- // its turn comes when it is in service (AS-AZ-06)
-		case m.Rebalance && m.phase() == phaseInService:
-			extra++
+	if r.tally().rebalance > 0 {
+		for _, m := range r.team() {
+			switch {
+			case m.Rebalance && m.phase() == phasePending:
+				n-- // its turn comes when it is in service (AS-AZ-06)
+			case m.Rebalance && m.phase() == phaseInService:
+				extra++
+			}
 		}
 	}
 	if n <= 0 {
@@ -40,13 +42,13 @@ func (r *roster) shrink(n int) {
 }
 
 // endSurplus ends members in place of those that were launched to balance the zones.
-func (r *roster) endSurplus(victims []Member) {
+func (r *roster) endSurplus(victims []*Member) {
 	if len(victims) == 0 {
 		return
 	}
 	var zones []string
-	for i := range r.team() {
-		m := r.crew[i]
+	for _, m := range r.team() {
+		m := *m
 		if m.Rebalance && m.phase() == phaseInService && len(zones) < len(victims) {
 			zones = append(zones, m.AvailabilityZone)
 			m.Rebalance = false
@@ -56,25 +58,27 @@ func (r *roster) endSurplus(victims []Member) {
 	slices.Sort(zones)
 	now := r.tx.Now()
 	for _, m := range victims {
-		m, _ = r.s.members.Get(r.tx, m.ID) // the loop above may have written it
+		m, _ := r.s.members.Get(r.tx, m.ID) // the loop above may have written it
 		r.terminate(m, ending{cause: sentences(at(now, rebalanceEnd(slices.Compact(zones))), at(now, selected(m.ID)))})
 	}
 }
 
 // endScaleIn ends members because the group has more than it wants.
-func (r *roster) endScaleIn(victims []Member, have int) {
+func (r *roster) endScaleIn(victims []*Member, have int) {
 	now := r.tx.Now()
 	head := sentences(r.triggers(), at(now, shrinking(have, have-len(victims))))
 	all := head
 	for _, m := range victims {
-		all = sentences(all, at(now, selected(m.ID)))
+		if all = sentences(all, at(now, selected(m.ID))); len(all) > causeLimit {
+			break
+		}
 	}
 	for _, m := range victims {
 		cause := all // AWS names all of them in each activity [G]
 		if len(all) > causeLimit {
 			cause = sentences(head, at(now, selected(m.ID)))
 		}
-		r.terminate(m, ending{cause: cause, alarms: r.invokingAlarms(), scaling: true})
+		r.terminate(*m, ending{cause: cause, alarms: r.invokingAlarms(), scaling: true})
 	}
 }
 
@@ -120,68 +124,78 @@ func (r *roster) leave(m *Member, state, target string) {
 
 // victims chooses up to n members to end, one after the other (AS-TP-01). Protected members and those on standby are
 // never among them; members that are still pending are only when no other is left [I].
-func (r *roster) victims(n int) []Member {
-	team := slices.Clone(r.team())
-	var chosen []Member
+func (r *roster) victims(n int) []*Member {
+	zones := slices.Clone(r.tally().zones)
+	free := r.those(func(m *Member) bool { return m.phase() == phaseInService && !m.Protected })
+	pending := false
+	var chosen []*Member
 	for len(chosen) < n {
-		candidates := candidates(team, r.AvailabilityZones, phaseInService)
-		if len(candidates) == 0 {
-			candidates = slices.DeleteFunc(slices.Clone(team), func(m Member) bool { return m.phase() != phasePending })
-			candidates = inFullestZones(candidates, team, r.AvailabilityZones)
+		if len(free) == 0 && !pending {
+			pending = true
+			free = r.those(func(m *Member) bool { return m.phase() == phasePending })
 		}
-		if len(candidates) == 0 {
+		if len(free) == 0 {
 			break
 		}
-		m := r.choose(candidates)
+		m := r.choose(r.inFullestZones(free, zones))
 		chosen = append(chosen, m)
-		team = slices.DeleteFunc(team, func(x Member) bool { return x.ID == m.ID })
+		i, _ := slices.BinarySearchFunc(free, m.ID, byID)
+		free = slices.Delete(free, i, i+1)
+		zones[zoneIndex(zones, m.AvailabilityZone)].n--
 	}
 	return chosen
 }
 
-// candidates are the unprotected members of a phase in the fullest zones that have any.
-func candidates(team []Member, zones []string, p phase) []Member {
-	free := slices.DeleteFunc(slices.Clone(team), func(m Member) bool { return m.phase() != p || m.Protected })
-	return inFullestZones(free, team, zones)
-}
-
-// inFullestZones keeps the members that are in the zone with the most instances of the group, among the zones that
-// hold one of them; of several such zones all count. Zones that are no longer the group's come before all others.
-func inFullestZones(free, team []Member, zones []string) []Member {
-	size := func(zone string) int {
-		n := 0
-		for _, m := range team {
-			if m.AvailabilityZone == zone && (m.phase() == phasePending || m.phase() == phaseInService) {
-				n++
-			}
-		}
-		if !slices.Contains(zones, zone) {
-			n += len(team)
-		}
-		return n
-	}
-	most := 0
-	sizes := make([]int, len(free))
-	for i, m := range free {
-		if i > 0 && free[i-1].AvailabilityZone == m.AvailabilityZone {
-			sizes[i] = sizes[i-1]
-		} else {
-			sizes[i] = size(m.AvailabilityZone)
-		}
-		most = max(most, sizes[i])
-	}
-	var kept []Member
-	for i, m := range free {
-		if sizes[i] == most {
+// those are the members that a test lets through.
+func (r *roster) those(pass func(*Member) bool) []*Member {
+	var kept []*Member
+	for _, m := range r.tally().crew {
+		if pass(m) {
 			kept = append(kept, m)
 		}
 	}
 	return kept
 }
 
+// inFullestZones keeps the members that are in the zone with the most instances of the group, among the zones that
+// hold one of them; of several such zones all count. Zones that are no longer the group's come before all others.
+func (r *roster) inFullestZones(free []*Member, zones []zoneTally) []*Member {
+	size := func(z zoneTally) int {
+		if !slices.Contains(r.AvailabilityZones, z.zone) {
+			return z.n + len(r.tally().crew)
+		}
+		return z.n
+	}
+	sizes := make([]int, len(zones))
+	for i, z := range zones {
+		sizes[i] = size(z)
+	}
+	most, last := 0, 0
+	place := func(m *Member) int { // members of a zone often come one after the other
+		if zones[last].zone != m.AvailabilityZone {
+			last = zoneIndex(zones, m.AvailabilityZone)
+		}
+		return last
+	}
+	for _, m := range free {
+		most = max(most, sizes[place(m)])
+	}
+	kept := make([]*Member, 0, len(free))
+	for _, m := range free {
+		if sizes[place(m)] == most {
+			kept = append(kept, m)
+		}
+	}
+	return kept
+}
+
+func zoneIndex(zones []zoneTally, zone string) int {
+	return slices.IndexFunc(zones, func(z zoneTally) bool { return z.zone == zone })
+}
+
 // choose applies the group's termination policies in order; the first that leaves one candidate decides (AS-TP-06).
 // What is left after all of them is equal: chance decides (AS-TP-02).
-func (r *roster) choose(candidates []Member) Member {
+func (r *roster) choose(candidates []*Member) *Member {
 	for _, policy := range r.TerminationPolicies {
 		if len(candidates) == 1 {
 			break
@@ -195,14 +209,14 @@ func (r *roster) choose(candidates []Member) Member {
 }
 
 // narrow keeps the candidates that one termination policy would end first (AS-TP-02, AS-TP-05).
-func (r *roster) narrow(in []Member, policy string) []Member {
+func (r *roster) narrow(in []*Member, policy string) []*Member {
 	switch policy {
 	case "OldestInstance":
-		return least(in, func(m Member) int64 { return m.Launched.UnixNano() })
+		return least(in, func(m *Member) int64 { return m.Launched.UnixNano() })
 	case "NewestInstance":
-		return least(in, func(m Member) int64 { return -m.Launched.UnixNano() })
+		return least(in, func(m *Member) int64 { return -m.Launched.UnixNano() })
 	case "ClosestToNextInstanceHour":
-		return least(in, func(m Member) int64 { return int64(time.Hour - r.tx.Now().Sub(m.Launched)%time.Hour) })
+		return least(in, func(m *Member) int64 { return int64(time.Hour - r.tx.Now().Sub(m.Launched)%time.Hour) })
 	case "OldestLaunchConfiguration":
 		return r.oldestConfiguration(in)
 	case "OldestLaunchTemplate":
@@ -220,21 +234,25 @@ func (r *roster) narrow(in []Member, policy string) []Member {
 
 // oldestConfiguration keeps the members of the oldest launch configuration, or all if none comes from one. One that
 // was deleted is older than any other.
-func (r *roster) oldestConfiguration(in []Member) []Member {
-	return least(in, func(m Member) int64 {
-		if m.LaunchConfigurationName == "" {
-			return 1<<63 - 1
+func (r *roster) oldestConfiguration(in []*Member) []*Member {
+	name, created := "", int64(1<<63-1) // of the member before: most come from the same
+	return least(in, func(m *Member) int64 {
+		if m.LaunchConfigurationName == name {
+			return created
 		}
-		if lc, ok := r.s.configurations.Get(r.tx, m.LaunchConfigurationName); ok {
-			return lc.Created.UnixNano()
+		name, created = m.LaunchConfigurationName, 0
+		if name == "" {
+			created = 1<<63 - 1
+		} else if lc, ok := r.s.configurations.Get(r.tx, name); ok {
+			created = lc.Created.UnixNano()
 		}
-		return 0
+		return created
 	})
 }
 
 // oldestTemplate keeps the members of another template than the group's, or else those of its oldest version.
-func (r *roster) oldestTemplate(in []Member) []Member {
-	return least(in, func(m Member) int64 {
+func (r *roster) oldestTemplate(in []*Member) []*Member {
+	return least(in, func(m *Member) int64 {
 		switch {
 		case m.Template.ID == "":
 			return 1<<63 - 1
@@ -246,8 +264,8 @@ func (r *roster) oldestTemplate(in []Member) []Member {
 }
 
 // least keeps the members with the smallest value.
-func least(in []Member, value func(Member) int64) []Member {
-	var kept []Member
+func least(in []*Member, value func(*Member) int64) []*Member {
+	var kept []*Member
 	best := int64(0)
 	for _, m := range in {
 		v := value(m)

@@ -37,10 +37,15 @@ func with(t *testing.T, g Group, team []Member, f func(r *roster)) {
 	t.Helper()
 	w := newWorld(t, 1)
 	w.now = start.Add(24 * time.Hour)
-	w.do(func(tx *cloud.Tx) { f(&roster{s: w.s, tx: tx, Group: g, crew: team, read: true}) })
+	w.do(func(tx *cloud.Tx) {
+		for _, m := range team {
+			w.s.members.Put(tx, m.ID, m)
+		}
+		f(&roster{s: w.s, tx: tx, Group: g})
+	})
 }
 
-func ids(members []Member) string {
+func ids(members []*Member) string {
 	var list []string
 	for _, m := range members {
 		list = append(list, m.ID)

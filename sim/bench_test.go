@@ -1,0 +1,140 @@
+package sim
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/billow-cloud/billow/sim/load"
+	"github.com/billow-cloud/billow/sim/outcome"
+	"github.com/billow-cloud/billow/sim/world"
+)
+
+// perInstance is what an instance of the plain world serves at 100 %, requests per second.
+const perInstance = 20.0
+
+func runs(b *testing.B, s Scenario) []outcome.Outcome {
+	b.Helper()
+	all, err := Run(s)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return all
+}
+
+// verdict prints a run's time beside what it may take.
+func verdict(b *testing.B, what string, took, most time.Duration) {
+	b.Helper()
+	word := "met"
+	if took > most {
+		word = "MISSED"
+	}
+	b.Logf("%s: %.2f s, at most %.0f s: %s", what, took.Seconds(), most.Seconds(), word)
+}
+
+// BenchmarkWeek is a week of one group that follows a daily cycle between 300 and 1,000 instances: 1 s at most.
+func BenchmarkWeek(b *testing.B) {
+	s := Scenario{
+		Setup: setUp(group{name: "web", min: 100, max: 1000, desired: 600, target: 50}),
+		Loads: map[string]load.Trace{"web": waves(300*perInstance/2, 990*perInstance/2, 7)}, World: plain(), Seed: 1,
+	}
+	var all []outcome.Outcome
+	b.ReportAllocs()
+	for b.Loop() {
+		all = runs(b, s)
+	}
+	o := all[0]
+	took := b.Elapsed() / time.Duration(b.N)
+	b.Logf("%d instances at most, %.0f instance-hours, %d activities", o.Summary.MaxInstances, o.Summary.InstanceHours, len(o.Activities))
+	b.ReportMetric(float64(took.Microseconds())/float64(7*24*60), "µs/minute")
+	verdict(b, "a week of a group of up to 1,000", took, time.Second)
+}
+
+// BenchmarkRegion is a day of many groups, for the cost of an instance-hour at three sizes.
+func BenchmarkRegion(b *testing.B) {
+	for _, size := range []int{1000, 10_000, 100_000} {
+		if size > 10_000 && os.Getenv("BILLOW_BENCH_REGION") == "" {
+			continue
+		}
+		b.Run(fmt.Sprint(size), func(b *testing.B) { benchRegion(b, size, size/100) })
+	}
+}
+
+func benchRegion(b *testing.B, instances, groups int) {
+	s := Scenario{Loads: map[string]load.Trace{}, World: plain(), Seed: 1}
+	var list []group
+	each := float64(instances / groups)
+	for n := range groups {
+		name := fmt.Sprintf("group-%04d", n)
+		list = append(list, group{name: name, min: 1, max: int32(2 * each), desired: int32(each * 2 / 3), target: 50})
+		t := waves(each*perInstance/6, each*perInstance/2, 1)
+		shift := n * 1440 / groups // so that they do not all do the same at the same time
+		t.Rates = append(t.Rates[shift:len(t.Rates):len(t.Rates)], t.Rates[:shift]...)
+		s.Loads[name] = t
+	}
+	s.Setup = setUp(list...)
+	hours, activities := 0.0, 0
+	var before, after runtime.MemStats
+	for b.Loop() {
+		runtime.ReadMemStats(&before)
+		hours, activities = 0, 0
+		for _, o := range runs(b, s) {
+			hours += o.Summary.InstanceHours
+			activities += len(o.Activities)
+		}
+		runtime.ReadMemStats(&after)
+	}
+	took := b.Elapsed() / time.Duration(b.N)
+	b.ReportMetric(float64(took.Nanoseconds())/hours, "ns/instance-hour")
+	b.Logf("%d groups, %.0f instance-hours, %d activities, %d MB from the system", groups, hours, activities, after.Sys>>20)
+	if instances == 100_000 {
+		verdict(b, "a day of 1,000 groups with 100,000 instances", took, 10*time.Minute)
+	}
+}
+
+// BenchmarkWorldCup is a trace of 87 days, one with its shape or the one that BILLOW_WORLDCUP names: 10 s at most, of
+// which a report may take two.
+func BenchmarkWorldCup(b *testing.B) {
+	trace := matches()
+	if path := os.Getenv("BILLOW_WORLDCUP"); path != "" {
+		data, err := os.Open(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer data.Close()
+		_ = data
+	}
+	s := Scenario{
+		Setup: setUp(group{name: "web", min: 2, max: 200, desired: 10, target: 50}),
+		Loads: map[string]load.Trace{"web": trace}, World: plain(), Seed: 1,
+	}
+	var all []outcome.Outcome
+	b.ReportAllocs()
+	for b.Loop() {
+		all = runs(b, s)
+	}
+	o := all[0]
+	took := b.Elapsed() / time.Duration(b.N)
+	b.Logf("%d instances at most, %.0f instance-hours, %d activities", o.Summary.MaxInstances, o.Summary.InstanceHours, len(o.Activities))
+	b.ReportMetric(float64(took.Microseconds())/float64(len(trace.Rates)), "µs/minute")
+	verdict(b, "87 days of the World Cup", took, 8*time.Second)
+}
+
+// matches is 87 days with a daily cycle, growth towards the middle, and peaks of an hour or two on half of the days.
+func matches() load.Trace {
+	t := waves(0, 1, 87)
+	for m := range t.Rates {
+		n := m / 1440
+		season := 1 - float64((n-60)*(n-60))/5000
+		rate := 40 + 200*season*t.Rates[m]
+		if at := m % 1440; n%2 == 1 && n > 40 && n < 75 && at > 900 && at < 1030 {
+			rate *= 4
+		}
+		t.Rates[m] = max(10, rate)
+	}
+	return t
+}
+
+var _ = world.Model{}
