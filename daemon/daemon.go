@@ -163,7 +163,7 @@ func (d *Daemon) load() error {
 }
 
 func (d *Daemon) newCloud() *cloud.Cloud {
-	return region.New(region.Options{Endpoint: d.access.Endpoint, DNSSuffix: d.config.DNSSuffix, AnyImage: d.config.Auth == AuthNone, Seed: seed()})
+	return region.New(region.Options{Endpoint: d.access.Endpoint, DNSSuffix: d.config.DNSSuffix, AnyImage: d.config.Auth == AuthNone, Seed: seed(), Explain: true})
 }
 
 // effectKey puts effects about one thing in order; see effects.key.
@@ -208,7 +208,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	parts.Go(func() { d.look(work) })
 	d.serveInside(work, &parts)
 
-	servers := []*http.Server{{Handler: d.api}, {Handler: http.HandlerFunc(d.serveExec)}}
+	servers := []*http.Server{{Handler: d.api}, {Handler: d.serveAdmin()}}
 	failed := make(chan error, len(servers))
 	for i, l := range []net.Listener{d.listener, d.admin} {
 		servers[i].ReadHeaderTimeout = 10 * time.Second

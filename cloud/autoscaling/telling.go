@@ -259,13 +259,13 @@ func (a *sight) silence() (code, reason string) {
 	threshold := figure(a.alarm.Threshold) + a.unit()
 	switch {
 	case a.state == cloudwatch.StateAlarm && !a.alarm.ActionsEnabled:
-		return CodeNoActions, "alarm " + a.alarm.AlarmName + " is in ALARM, but its actions are disabled"
+		return CodeNoActions, a.name() + " is in ALARM, but its actions are disabled"
 	case a.state == cloudwatch.StateAlarm:
-		return CodeNotCalled, "alarm " + a.alarm.AlarmName + " is in ALARM, but it was not evaluated then"
+		return CodeNotCalled, a.name() + " is in ALARM, but it was not evaluated then"
 	case a.wrong != "":
-		return CodeNotCalled, "alarm " + a.alarm.AlarmName + " is in " + a.state + "; " + a.wrong
+		return CodeNotCalled, a.name() + " is in " + a.state + "; " + a.wrong
 	case a.state == cloudwatch.StateInsufficientData:
-		return CodeNoData, "alarm " + a.alarm.AlarmName + " is in INSUFFICIENT_DATA: " + a.dataThere()
+		return CodeNoData, a.name() + " is in INSUFFICIENT_DATA: " + a.dataThere()
 	case n > 0:
 		verb := "are"
 		if n == 1 {
@@ -275,9 +275,17 @@ func (a *sight) silence() (code, reason string) {
 	}
 	newest, known := a.newest()
 	if !known {
-		return CodeInBand, "alarm " + a.alarm.AlarmName + " is in " + a.state + ": " + a.dataThere()
+		return CodeInBand, a.name() + " is in " + a.state + ": " + a.dataThere()
 	}
 	return CodeInBand, fmt.Sprintf("%s is %s%s, not %s %s", a.alarm.Label(), figure(newest.Value), a.unit(), side, threshold)
+}
+
+// name is what a sentence calls the alarm.
+func (a *sight) name() string {
+	if a.role != "" {
+		return "its " + a.role + " alarm"
+	}
+	return "alarm " + a.alarm.AlarmName
 }
 
 func (a *sight) dataThere() string {

@@ -22,6 +22,7 @@ type commands struct {
 	Serve   serve       `cmd:"" help:"Run the cloud."`
 	Env     env         `cmd:"" help:"Print shell exports that point AWS clients at a server: eval \"$(billow env)\"."`
 	Exec    execute     `cmd:"" help:"Run a command in an instance."`
+	Explain explain     `cmd:"" help:"Tell why a group scaled, or did not, and what would have changed that."`
 	Ops     ops         `cmd:"" help:"List every AWS operation and whether it is real, stored only, or absent."`
 	Demo    demo        `cmd:"" help:"Show a group that scales, live: load, alarm, policy, new instances, a replacement, and back."`
 	DemoApp demoApp     `cmd:"" name:"demo-app" hidden:"" help:"The web application of the demo."`
