@@ -23,7 +23,9 @@ type Setup struct {
 	Scope  cloud.Scope
 	Groups []Group // in the order in which the files have them
 	Steps  []Step
-	Notes  []string // what was left off or replaced, one sentence each
+	Hooks  []string          // names of lifecycle hooks: somebody has to complete their actions
+	Stands map[string]string // instance types that the catalogue does not have, and those that stand for them
+	Notes  []string          // what was left off or replaced, one sentence each
 }
 
 // Group is what a world has to know of an Auto Scaling group before it starts.
@@ -60,7 +62,11 @@ type Step struct {
 }
 
 // Name is a name of the old cloud, and where the answer has the one to use in its place: "PolicyARN", "Subnets.0.SubnetId".
-type Name struct{ Old, Path string }
+type Name struct {
+	Old, Path string
+	After     string // if given, only what follows it there
+	Last      bool   // the last of them
+}
 
 // Do makes one call and gives the answer's shape.
 type Do func(cloud.Call) (any, error)
@@ -81,10 +87,21 @@ func (s Setup) Apply(do Do) error {
 			if !ok {
 				return &Error{Step: step, Err: fmt.Errorf("its answer has no %s", n.Path)}
 			}
-			names[n.Old] = is
+			names[n.Old] = n.cut(is)
 		}
 	}
 	return nil
+}
+
+func (n Name) cut(text string) string {
+	at := strings.Index(text, n.After)
+	if n.Last {
+		at = strings.LastIndex(text, n.After)
+	}
+	if n.After == "" || at < 0 {
+		return text
+	}
+	return text[at+len(n.After):]
 }
 
 // Find gives the group called name, or nil.
