@@ -148,22 +148,36 @@ func (l *latencies) quantiles(entries []entry) (q [3]float64) {
 			q[i] = l.ready.classes[entries[0].class].quantile(p)
 			continue
 		}
-		low, high := math.Log(1e-6), math.Log(1e7)
-		for range 36 {
-			middle := (low + high) / 2
-			x, above := math.Exp(middle), 0.0
-			for j := range entries {
-				above += entries[j].requests * l.above(&entries[j], x)
-			}
-			if above > (1-p)*all {
-				low = middle
-			} else {
-				high = middle
-			}
-		}
-		q[i] = math.Exp((low + high) / 2)
+		q[i] = l.quantile(entries, p, (1-p)*all)
 	}
 	return q
+}
+
+// quantile is the response time that so many requests exceed, to half a percent.
+func (l *latencies) quantile(entries []entry, p, exceed float64) float64 {
+	low := math.Inf(1)
+	for i := range entries {
+		low = min(low, l.ready.classes[entries[i].class].quantile(p))
+	}
+	over := func(x float64) bool {
+		above := 0.0
+		for i := range entries {
+			above += entries[i].requests * l.above(&entries[i], x)
+		}
+		return above > exceed
+	}
+	high := low
+	for over(high) && high < 1e9 {
+		low, high = high, 2*high
+	}
+	for high > low*1.005 {
+		if middle := (low + high) / 2; over(middle) {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return (low + high) / 2
 }
 
 // slots makes the Points.

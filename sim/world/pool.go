@@ -27,7 +27,9 @@ type Pool struct {
 	oldest   int // members before it are gone
 	due      []due
 	planned  uint64
-	tryAt    time.Duration // 0: no launch has failed since the last try
+	joined   []time.Duration // when members came into service, in order; the last of them
+	launched []time.Duration // when members were launched
+	tryAt    time.Duration   // 0: no launch has failed since the last try
 }
 
 type member struct {
@@ -107,6 +109,25 @@ func (p *Pool) Booting() int { return p.booting }
 // Serving is how many are in service.
 func (p *Pool) Serving() int { return p.alive - p.booting }
 
+// Joined is how many in service came into it after an instant; ask for later and later instants.
+func (p *Pool) Joined(after time.Duration) int { return min(p.Serving(), since(&p.joined, after)) }
+
+// Launched is how many that boot or serve were launched after an instant; ask for later and later instants.
+func (p *Pool) Launched(after time.Duration) int { return min(p.alive, since(&p.launched, after)) }
+
+// since forgets what is not after an instant and counts the rest.
+func since(list *[]time.Duration, after time.Duration) int {
+	l := *list
+	first := 0
+	for first < len(l) && l[first] <= after {
+		first++
+	}
+	if first > 0 {
+		*list = l[:copy(l, l[first:])]
+	}
+	return len(*list)
+}
+
 func (p *Pool) keep() {
 	p.tryAt = 0
 	for missing := p.want - p.alive; missing > 0; missing-- {
@@ -129,6 +150,7 @@ func (p *Pool) launch() {
 	p.alive++
 	p.booting++
 	p.World.Bill(p.Kind, 1)
+	p.launched = append(p.launched, now)
 	p.plan(due{at: now + f.Boot, member: i, what: dueBoot})
 	if f.DiesAt > 0 {
 		p.plan(due{at: now + f.DiesAt, member: i, what: dueDeath})
@@ -203,6 +225,7 @@ func (p *Pool) happen(d due) {
 		if p.members[d.member].state == memberBoots {
 			p.members[d.member].state = memberServes
 			p.booting--
+			p.joined = append(p.joined, d.at)
 			p.World.Serve(p.Kind, 1)
 		}
 	case dueDeath:
