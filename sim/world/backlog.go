@@ -43,7 +43,9 @@ func (q *queue) flush(w *World) {
 // tail is the piece that grows with what arrives now at a rate.
 func (q *queue) tail(t float64, in *flow, rate float64) *piece {
 	if n := len(q.pieces); n > q.head {
-		if p := &q.pieces[n-1]; p.to == t && math.Abs(p.flow.rate-rate) <= 1e-12*rate && p.flow.tries[0]*in.rate == in.tries[0]*rate {
+		p := &q.pieces[n-1]
+		same := math.Abs(p.flow.rate-rate) <= 1e-9*rate
+		if same && p.to == t && math.Abs(p.flow.tries[0]*in.rate-in.tries[0]*rate) <= 1e-9*rate*in.rate {
 			return p
 		}
 	}

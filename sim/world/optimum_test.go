@@ -2,6 +2,7 @@ package world
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ func TestOptimumAgainstBruteForce(t *testing.T) {
 		{95, 195, 295, 195, 95, 195},
 	} {
 		trace := load.Trace{Start: start, Step: time.Minute, Rates: rates}
-		all := brute(r, trace, 5)
+		all := brute(r, trace, 4)
 		for _, inTime := range []float64{0.8, 0.95, 0.99, 0.9999} {
 			fewest := math.Inf(1)
 			for _, a := range all {
@@ -166,6 +167,44 @@ func TestRead(t *testing.T) {
 	} {
 		if _, err := Read("w.json", strings.NewReader(in)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", in, err, says)
+		}
+	}
+}
+
+// Nobody beats the bound for the share in time that he has: fleets that change at random, with boots, deaths and backlogs.
+func TestBoundAgainstRandomFleets(t *testing.T) {
+	for seed := range uint64(40) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		m := Default(20 + 200*random.Float64())
+		m.WarmUp, m.Seed = 100*random.Float64(), seed
+		m.Failures.PerInstance = random.Float64()
+		if seed%2 == 0 {
+			m.Retries = Retries{Share: 0.7, After: 5, Times: 3}
+		}
+		r, err := Prepare(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trace := constant(0, 120)
+		rate := 500.0
+		for i := range trace.Rates {
+			rate = max(0, rate*math.Exp(0.2*random.NormFloat64()))
+			trace.Rates[i] = rate
+		}
+		w := r.World(trace, Options{})
+		p := NewPool(w, 0, random.IntN(20))
+		for i, rate := range trace.Rates {
+			p.Want(int(rate / r.PerSecond(0) * (0.7 + random.Float64())))
+			p.Advance(time.Duration(i+1) * time.Minute)
+		}
+		balance(t, w)
+		s := w.Totals()
+		plan, err := r.Optimum(trace, Aim{InTime: s.InTime / s.Arrived})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plan.Bound > s.Instance/3600 {
+			t.Errorf("seed %d: %v in time with %v h, below the bound of %v h", seed, s.InTime/s.Arrived, s.Instance/3600, plan.Bound)
 		}
 	}
 }

@@ -170,7 +170,7 @@ type away struct {
 
 func (a *away) reset(r *Ready) {
 	m := r.Model.Retries
-	width := max(1, m.After/8)
+	width := max(1, m.After/4)
 	ahead := max(1, int(math.Round(m.After/width)))
 	a.used, a.share, a.times, a.width, a.ahead, a.count = m.Share > 0 && m.Times > 0, m.Share, min(m.Times, maxTries-1), width, ahead, 0
 	if len(a.buckets) != ahead+2 {

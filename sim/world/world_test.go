@@ -227,3 +227,41 @@ func TestMixedTypes(t *testing.T) {
 	w.Advance(32 * time.Minute)
 	within(t, "capacity of warm ones", w.Capacity(), 1000+3*400, 1e-9)
 }
+
+// A search meets all of it: a fleet that changes every few minutes, is too small now and then, and has cold instances.
+func BenchmarkBusyMinute(b *testing.B) {
+	m := Default(100)
+	m.Retries = Retries{Share: 0.5, After: 10, Times: 2}
+	for name, m := range map[string]Model{"retries": m, "plain": Default(100)} {
+		b.Run(name, func(b *testing.B) {
+			r, err := Prepare(m)
+			if err != nil {
+				b.Fatal(err)
+			}
+			const minutes = 7 * 24 * 60
+			trace := constant(500, minutes)
+			for i := range trace.Rates {
+				trace.Rates[i] = 500 + 300*math.Sin(float64(i)/200)
+			}
+			w := r.World(trace, Options{})
+			over := 0
+			b.ReportAllocs()
+			for i := 0; i < b.N; i++ {
+				minute := i % minutes
+				if minute == 0 {
+					w.Reset(trace, Options{})
+					w.Begin(0, 8)
+				}
+				w.Advance(time.Duration(minute+1) * time.Minute)
+				if want := int(trace.Rates[minute] / 100 * (0.97 + float64(minute%50)/50)); minute%3 == 0 && want != w.InService() {
+					w.Bill(0, want-w.InService())
+					w.Serve(0, want-w.InService())
+				}
+				if w.Waiting() > 0 {
+					over++
+				}
+			}
+			b.ReportMetric(100*float64(over)/float64(b.N), "%overloaded")
+		})
+	}
+}
