@@ -13,11 +13,12 @@ import (
 // This file answers why a group did what it did, or nothing, at some instant. It is not an API of AWS: the daemon asks it
 // for `billow explain`, by the internal call "explain".
 
-// ExplainInput asks about one instant, or with From about all evaluations from there to At, without counterfactuals.
+// ExplainInput asks about one instant, or with Last or After about all evaluations up to there, without counterfactuals.
 type ExplainInput struct {
 	Group string
-	At    time.Time // zero is now
-	From  time.Time
+	At    string    // as a person writes it: see moment; empty is now
+	Last  string    // a duration
+	After time.Time // where an answer ended that was not all
 }
 
 // ExplainOutput is the answer. With From it may be the beginning only: Next is then where to go on.
@@ -183,43 +184,76 @@ func (s *Service) explain(tx *cloud.Tx, in *ExplainInput) (out *ExplainOutput, e
 func (s *Service) explained(tx *cloud.Tx, in ExplainInput) (*ExplainOutput, error) {
 	g, _ := s.groups.Get(tx, in.Group)
 	out := &ExplainOutput{Group: g.Name, Region: tx.Scope.Region, Account: tx.Scope.Account, Now: tx.Now()}
-	at := in.At
-	if at.IsZero() {
-		at = tx.Now()
+	at, err := moment(in.At, tx.Now())
+	if err != nil {
+		return nil, err
 	}
 	kept, _ := s.diary.minutes.First(logKey(tx, g.Name))
-	since := time.Unix(kept, 0).UTC().Add(-time.Minute) // the first state is noted a minute after the group was made
+	since := g.Created.Truncate(time.Second)
+	if first := time.Unix(kept, 0).UTC(); kept != 0 && first.After(since.Add(time.Minute)) {
+		since = first // the first minute of a group is kept at its end
+	}
 	switch {
 	case at.After(tx.Now()):
 		return nil, invalid("%s is in the future: the cloud's clock shows %s", dateTime(at), dateTime(tx.Now()))
 	case at.Before(g.Created.Truncate(time.Second)):
-		return nil, invalid("%s is before the group %s was made, at %s", dateTime(at), g.Name, dateTime(g.Created))
-	case kept != 0 && at.Before(since):
-		return nil, invalid("what group %s did is kept from %s on, which is after %s", g.Name, dateTime(since), dateTime(at))
+		return nil, invalid("%s is before group %s was made, which was at %s", dateTime(at), g.Name, dateTime(g.Created))
+	case at.Before(since):
+		return nil, invalid("what group %s did is kept from %s on; %s is before that", g.Name, dateTime(since), dateTime(at))
 	}
-	a := s.account(tx, g, at, in.From)
-	if in.From.IsZero() {
+	from := in.After
+	if in.Last != "" && from.IsZero() {
+		last, err := time.ParseDuration(in.Last)
+		if err != nil || last <= 0 || last > 24*time.Hour {
+			return nil, invalid("--last takes a duration up to 24h, such as 30m, not %s", in.Last)
+		}
+		if from = at.Add(-last); from.Before(since) {
+			from = since
+		}
+	}
+	a := s.account(tx, g, at, from)
+	if from.IsZero() {
 		x, scene := a.evaluation(at)
 		x.Counterfactuals = scene.counterfactuals()
 		out.Evaluations = append(out.Evaluations, x)
 		return out, nil
 	}
-	from := in.From
-	for _, earliest := range []time.Time{g.Created, since} {
-		if from.Before(earliest) && kept != 0 {
-			from = earliest
-		}
-	}
-	step := a.step
-	for t := from.Truncate(step).Add(step); !t.After(at); t = t.Add(step) {
+	for t := from.Truncate(a.step).Add(a.step); !t.After(at); t = t.Add(a.step) {
 		if len(out.Evaluations) == explainedAtOnce {
-			out.Next = t.Add(-step)
+			out.Next = t.Add(-a.step)
 			break
 		}
-		x, _ := a.evaluation(t.Add(step - 1))
+		x, _ := a.evaluation(t.Add(a.step - 1))
 		out.Evaluations = append(out.Evaluations, x)
 	}
 	return out, nil
+}
+
+// moment is a time as people write it: RFC 3339; a date and a time of day; a time of day, which is the last one that there
+// was; or how long ago, "5m". All but the first are in UTC.
+func moment(text string, now time.Time) (time.Time, error) {
+	if text == "" || text == "now" {
+		return now, nil
+	}
+	for _, form := range []string{time.RFC3339, "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02T15:04"} {
+		if t, err := time.Parse(form, text); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	for _, form := range []string{"15:04:05", "15:04"} {
+		if t, err := time.Parse(form, text); err == nil {
+			day := now.Truncate(24 * time.Hour)
+			if t = day.Add(t.Sub(t.Truncate(24 * time.Hour))); t.After(now) {
+				t = t.AddDate(0, 0, -1)
+			}
+			return t, nil
+		}
+	}
+	ago := strings.TrimPrefix(strings.TrimSpace(strings.TrimSuffix(text, "ago")), "-")
+	if d, err := time.ParseDuration(ago); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	return now, invalid("%q is no time: write it as 2026-01-31T12:00:00Z, as 12:00 (UTC), or as how long ago, 5m", text)
 }
 
 // account is what explanations of one group share.

@@ -22,7 +22,7 @@ func told(t testing.TB, lo, hi, desired int32, change func(*shape.CreateAutoScal
 
 func (w *world) explain(at time.Time) Explanation {
 	w.t.Helper()
-	out := must[ExplainOutput](w, Name, "explain", &ExplainInput{Group: "g", At: at})
+	out := must[ExplainOutput](w, Name, "explain", &ExplainInput{Group: "g", At: at.Format(time.RFC3339Nano)})
 	return out.Evaluations[0]
 }
 
