@@ -9,9 +9,10 @@ type Clock struct {
 	Scale float64
 }
 
-// At is the cloud's time at an instant of the wall clock.
+// At is the cloud's time at an instant of the wall clock: a time as rows keep it, without a reading of this host's
+// monotonic clock.
 func (c Clock) At(wall time.Time) time.Time {
-	return c.Cloud.Add(time.Duration(float64(wall.Sub(c.Wall)) * c.Scale)).UTC()
+	return c.Cloud.Add(time.Duration(float64(wall.Sub(c.Wall)) * c.Scale)).UTC().Round(0)
 }
 
 // Now is the cloud's time now.

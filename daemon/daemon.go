@@ -50,6 +50,7 @@ type Config struct {
 	Auth      Auth
 	TimeScale float64
 	DNSSuffix string
+	Flight    int64 // bytes of flight recording to keep; 0 is none
 	Version   string
 	Log       *slog.Logger
 }
@@ -119,7 +120,7 @@ func (d *Daemon) open() (err error) {
 
 // load reads the rows into a new control plane and joins the parts.
 func (d *Daemon) load() error {
-	control := d.newCloud()
+	control, options := d.newCloud()
 	clock := Clock{Wall: d.began, Cloud: d.began, Scale: d.config.TimeScale}
 	kind := d.driver.Name()
 	err := d.store.Load(func(table, key string, data []byte) error {
@@ -145,6 +146,9 @@ func (d *Daemon) load() error {
 	}
 	d.store.Write([]store.Row{{Table: ownTable, Key: clockKey, Value: clock}, {Table: ownTable, Key: driverKey, Value: kind}})
 	d.loop = &loop{clock: clock, store: d.store, log: d.log, cloud: control, rearm: make(chan struct{}, 1)}
+	if d.config.Flight > 0 {
+		d.loop.flight = newRecorder(d.config.Data, d.config.Flight, options, d.config.TimeScale, d.log)
+	}
 	d.instances = newInstances(clock, d.log, d.driver, d.config.Host, d.loop.observe)
 	d.instances.modelled = d.config.Modelled
 	d.routes = newRoutes(clock, d.log, d.driver.Network().Dial, d.loop.observe)
@@ -162,8 +166,9 @@ func (d *Daemon) load() error {
 	return nil
 }
 
-func (d *Daemon) newCloud() *cloud.Cloud {
-	return region.New(region.Options{Endpoint: d.access.Endpoint, DNSSuffix: d.config.DNSSuffix, AnyImage: d.config.Auth == AuthNone, Seed: seed(), Explain: true})
+func (d *Daemon) newCloud() (*cloud.Cloud, region.Options) {
+	o := region.Options{Endpoint: d.access.Endpoint, DNSSuffix: d.config.DNSSuffix, AnyImage: d.config.Auth == AuthNone, Seed: seed(), Explain: true}
+	return region.New(o), o
 }
 
 // effectKey puts effects about one thing in order; see effects.key.
@@ -240,6 +245,9 @@ func (d *Daemon) release() error {
 		}
 	}
 	var err error
+	if d.loop != nil {
+		d.loop.flight.close()
+	}
 	if d.driver != nil {
 		err = d.driver.Close()
 	}
@@ -268,7 +276,9 @@ func (d *Daemon) reset(ctx context.Context) error {
 		return true
 	})
 	ticket := d.store.Write(gone)
-	d.loop.cloud = d.newCloud()
+	control, options := d.newCloud()
+	d.loop.cloud = control
+	d.loop.flight.reset(options)
 	d.loop.mu.Unlock()
 	d.routes.clear()
 	return d.store.Wait(ctx, ticket)

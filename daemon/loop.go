@@ -23,6 +23,7 @@ type loop struct {
 	// instant, if set, carries out the effects it knows within the step that made them and returns what came of them;
 	// the other effects go the usual way (driver "sim").
 	instant func(cloud.Effect) (facts []cloud.Fact, done bool)
+	flight  *recorder
 
 	mu      sync.Mutex
 	cloud   *cloud.Cloud
@@ -37,12 +38,13 @@ var errHalted = &api.Error{Code: "ServiceUnavailable", Message: "The server is b
 
 // step takes one input and returns what it gave and the ticket after which it may be answered.
 func (l *loop) step(in cloud.Input) (cloud.Output, store.Ticket) {
+	noted := l.flight.note(in)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.halted {
 		return cloud.Output{Err: errHalted}, 0
 	}
-	out, rows := l.one(in)
+	out, rows := l.one(in, noted)
 	wishes := out.Effects
 	if l.instant != nil {
 		rows, wishes = l.carryOut(rows, wishes)
@@ -56,8 +58,11 @@ func (l *loop) step(in cloud.Input) (cloud.Output, store.Ticket) {
 	return out, ticket
 }
 
-func (l *loop) one(in cloud.Input) (cloud.Output, []store.Row) {
-	out := l.cloud.Step(l.clock.Now(), in)
+func (l *loop) one(in cloud.Input, noted noted) (cloud.Output, []store.Row) {
+	l.flight.before(l.cloud)
+	now := l.clock.Now()
+	out := l.cloud.Step(now, in)
+	l.flight.after(now, noted, out)
 	l.steps++
 	if broken(out.Err) {
 		said := []any{"input", kindOf(in), "error", out.Err}
@@ -89,7 +94,8 @@ func (l *loop) carryOut(rows []store.Row, wishes []cloud.Effect) (_ []store.Row,
 		if len(facts) == 0 {
 			return rows, others
 		}
-		out, more := l.one(cloud.Observed{Facts: facts})
+		seen := cloud.Observed{Facts: facts}
+		out, more := l.one(seen, l.flight.note(seen))
 		rows, wishes = append(rows, more...), out.Effects
 	}
 	return rows, append(others, wishes...)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +28,7 @@ type serve struct {
 	DNSSuffix string        `help:"End of load balancers' names." enum:"localhost,amazonaws.com" default:"localhost"`
 	VCPU      float64       `name:"vcpu" help:"Host cores that one vCPU is worth; 0 chooses by the size of the host." default:"0"`
 	SimBoot   time.Duration `help:"Time that launches, stops and terminations take with --driver sim." default:"0"`
+	Flight    size          `help:"How much flight recording to keep in the data directory, for billow sim replay: a size such as 64MB, or off." default:"64MB"`
 	LogLevel  slog.Level    `help:"debug, info, warn or error." default:"info"`
 }
 
@@ -42,7 +45,7 @@ func (s *serve) Run(ctx context.Context) error {
 		Listen: s.Listen, Data: s.Data, Modelled: s.Driver == "sim", Instant: s.Driver == "sim" && s.SimBoot == 0,
 		Driver: func() (_ driver.Driver, err error) { instances, err = s.openDriver(); return instances, err },
 		Host:   s.host(), Auth: daemon.Auth(s.Auth), TimeScale: s.TimeScale, DNSSuffix: s.DNSSuffix,
-		Version: buildVersion(), Log: log,
+		Flight: int64(s.Flight), Version: buildVersion(), Log: log,
 	})
 	if err != nil {
 		return err
@@ -85,3 +88,27 @@ func (s *serve) host() daemon.Host {
 
 // instancesDir is where a driver keeps instances and images.
 func instancesDir(data, driver string) string { return filepath.Join(data, driver) }
+
+// size is a number of bytes: "64MB", or "off" for 0.
+type size int64
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *size) UnmarshalText(text []byte) error {
+	word := strings.ToUpper(string(text))
+	if word == "OFF" {
+		*s = 0
+		return nil
+	}
+	unit := int64(1)
+	for name, bytes := range map[string]int64{"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30} {
+		if number, ok := strings.CutSuffix(word, name); ok {
+			word, unit = number, bytes
+		}
+	}
+	n, err := strconv.ParseInt(word, 10, 32)
+	if err != nil || n*unit < 1<<20 {
+		return fmt.Errorf("%q is no size of at least 1MB, and not off", text)
+	}
+	*s = size(n * unit)
+	return nil
+}
