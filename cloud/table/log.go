@@ -48,7 +48,7 @@ func (l *Log[P]) Put(j *Journal, key string, at int64, point P) {
 	record(j, l, rowKey(key, at), l.set(key, at, p), p)
 }
 
-// Trim removes the points of a key before a time, all at once: the rest is moved down only once.
+// Trim removes the points of a key before a time, all at once: the rest is not moved.
 func (l *Log[P]) Trim(j *Journal, key string, before int64) {
 	s, ok := l.series.Get(key)
 	if !ok {
@@ -62,8 +62,12 @@ func (l *Log[P]) Trim(j *Journal, key string, before int64) {
 		old := s.points[i]
 		record(j, l, rowKey(key, s.times[i]), &old, nil)
 	}
-	s.times = append([]int64(nil), s.times[n:]...)
-	s.points = append([]P(nil), s.points[n:]...)
+	// What is left stays where it is until the slices grow again: then the room in front of it is given back. A series
+	// that shrank a lot is copied at once.
+	s.times, s.points = s.times[n:], s.points[n:]
+	if cap(s.times) > 4*len(s.times) {
+		s.times, s.points = slices.Clone(s.times), slices.Clone(s.points)
+	}
 	if len(s.times) == 0 {
 		l.series.Delete(key)
 	}
