@@ -153,13 +153,9 @@ func goodPeriod(p *int32) error {
 
 // putAlarms makes the alarms of a target tracking policy and notes their names in it (AS-TT-01, AS-TT-02).
 func (s *Service) putAlarms(tx *cloud.Tx, g Group, p Policy) (Policy, error) {
-	a := trackedMetric(g.Name, p.TargetTracking)
-	a.AlarmDescription = "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy " + p.ARN + "."
-	a.ActionsEnabled, a.AlarmActions, a.TreatMissingData = true, []string{p.ARN}, "missing"
+	high, low := s.scaling.tracking.alarms(g, p)
 	p.High, p.Low = "TargetTracking-"+g.Name+"-AlarmHigh-"+tx.UUID(), ""
-	high := a
-	high.AlarmName, high.ComparisonOperator, high.Threshold = p.High, "GreaterThanThreshold", p.target()
-	high.EvaluationPeriods = highPoints
+	high.AlarmName = p.High
 	if err := s.cloudwatch.PutAlarm(tx, high); err != nil {
 		return p, err
 	}
@@ -167,12 +163,19 @@ func (s *Service) putAlarms(tx *cloud.Tx, g Group, p Policy) (Policy, error) {
 		return p, nil // AS-TT-07
 	}
 	p.Low = "TargetTracking-" + g.Name + "-AlarmLow-" + tx.UUID()
-	low := a
-	low.AlarmName, low.ComparisonOperator = p.Low, "LessThanThreshold"
-	low.Threshold = s.scaling.tracking.lowThreshold(p.target(), g.DesiredCapacity)
-	p.LowThreshold = low.Threshold
-	low.EvaluationPeriods = lowSeconds / p.period()
+	low.AlarmName, p.LowThreshold = p.Low, low.Threshold
 	return p, s.cloudwatch.PutAlarm(tx, low)
+}
+
+// alarms are the two that a target tracking policy has, without names (AS-TT-01, AS-TT-03).
+func (m TrackingModel) alarms(g Group, p Policy) (high, low cloudwatch.Alarm) {
+	high = trackedMetric(g.Name, p.TargetTracking)
+	high.AlarmDescription = "DO NOT EDIT OR DELETE. For TargetTrackingScaling policy " + p.ARN + "."
+	high.ActionsEnabled, high.AlarmActions, high.TreatMissingData = true, []string{p.ARN}, "missing"
+	low = high
+	high.ComparisonOperator, high.Threshold, high.EvaluationPeriods = "GreaterThanThreshold", p.target(), highPoints
+	low.ComparisonOperator, low.Threshold, low.EvaluationPeriods = "LessThanThreshold", m.lowThreshold(p.target(), g.DesiredCapacity), lowSeconds/p.period()
+	return high, low
 }
 
 // trackedMetric is an alarm on the metric that a configuration names, without thresholds.

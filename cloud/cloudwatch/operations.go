@@ -33,29 +33,45 @@ func (s *Service) Operations() []cloud.Operation {
 
 // PutMetricAlarm makes or changes an alarm. Tags count only when it is made.
 func (s *Service) PutMetricAlarm(tx *cloud.Tx, in *shape.PutMetricAlarmInput) (*shape.PutMetricAlarmOutput, error) {
+	a, err := AlarmOf(in)
+	if err != nil {
+		return nil, err
+	}
+	_, had := s.alarms.Get(tx, a.AlarmName)
+	if err := s.PutAlarm(tx, a); err != nil {
+		return nil, err
+	}
+	if !had && len(in.Tags) > 0 {
+		if err := s.tag(tx, a.AlarmName, in.Tags); err != nil {
+			return nil, err
+		}
+	}
+	return &shape.PutMetricAlarmOutput{}, nil
+}
+
+// AlarmOf is the alarm that a request describes; PutAlarm and Check look at the rest of it.
+func AlarmOf(in *shape.PutMetricAlarmInput) (Alarm, error) {
 	if in.ThresholdMetricId != nil || in.EvaluationCriteria != nil || in.EvaluationInterval != nil {
-		return nil, &api.Error{Code: "NotImplemented", Status: 501,
+		return Alarm{}, &api.Error{Code: "NotImplemented", Status: 501,
 			Message: "ThresholdMetricId, EvaluationCriteria and EvaluationInterval of PutMetricAlarm are not implemented."}
 	}
 	switch {
 	case in.Threshold == nil:
-		return nil, api.Errorf("MissingParameter", "The parameter Threshold is required.")
+		return Alarm{}, api.Errorf("MissingParameter", "The parameter Threshold is required.")
 	case in.EvaluationPeriods == nil:
-		return nil, api.Errorf("MissingParameter", "The parameter EvaluationPeriods is required.")
+		return Alarm{}, api.Errorf("MissingParameter", "The parameter EvaluationPeriods is required.")
 	case len(in.Metrics) == 0 && in.MetricName != nil && in.Period == nil:
-		return nil, api.Errorf("MissingParameter", "The parameter Period is required.")
+		return Alarm{}, api.Errorf("MissingParameter", "The parameter Period is required.")
 	}
 	metrics, err := queriesOf(in.Metrics)
 	if err != nil {
-		return nil, err
+		return Alarm{}, err
 	}
 	if len(metrics) == 0 {
 		metrics = nil
 	}
-	name := api.Value(in.AlarmName)
-	_, had := s.alarms.Get(tx, name)
-	err = s.PutAlarm(tx, Alarm{
-		AlarmName: name, AlarmDescription: api.Value(in.AlarmDescription), ActionsEnabled: in.ActionsEnabled == nil || *in.ActionsEnabled,
+	return Alarm{
+		AlarmName: api.Value(in.AlarmName), AlarmDescription: api.Value(in.AlarmDescription), ActionsEnabled: in.ActionsEnabled == nil || *in.ActionsEnabled,
 		OKActions: in.OKActions, AlarmActions: in.AlarmActions, InsufficientDataActions: in.InsufficientDataActions,
 		Namespace: api.Value(in.Namespace), MetricName: api.Value(in.MetricName), Dimensions: dimensionsOf(in.Dimensions),
 		Statistic: api.Value(in.Statistic), ExtendedStatistic: api.Value(in.ExtendedStatistic), Unit: api.Value(in.Unit),
@@ -63,16 +79,7 @@ func (s *Service) PutMetricAlarm(tx *cloud.Tx, in *shape.PutMetricAlarmInput) (*
 		EvaluationPeriods: api.Value(in.EvaluationPeriods), DatapointsToAlarm: api.Value(in.DatapointsToAlarm), Threshold: *in.Threshold,
 		ComparisonOperator: api.Value(in.ComparisonOperator), TreatMissingData: api.Value(in.TreatMissingData),
 		EvaluateLowSampleCountPercentile: api.Value(in.EvaluateLowSampleCountPercentile),
-	})
-	if err != nil {
-		return nil, err
-	}
-	if !had && len(in.Tags) > 0 {
-		if err := s.tag(tx, name, in.Tags); err != nil {
-			return nil, err
-		}
-	}
-	return &shape.PutMetricAlarmOutput{}, nil
+	}, nil
 }
 
 func notFound(name string) error {
