@@ -38,7 +38,7 @@ func (o *Outcome) reaction() time.Duration {
 	under := false
 	for i := range o.Points {
 		p := &o.Points[i]
-		if over := p.Rate > p.Capacity; over && !under {
+		if over := p.Rate > p.Capacity*(1+1e-9); over && !under {
 			under, since = true, p.At
 		} else if !over && under {
 			under = false

@@ -35,16 +35,14 @@ func (h *KubernetesHPA) Desired(s Seen) (int, string) {
 	if s.Desired == 0 {
 		return 0, "" // autoscaling is disabled at zero replicas
 	}
-	n := s.Alive
-	why := ""
-	switch {
-	case !s.Known || s.Ready == s.Fresh:
+	if !s.Known || s.Ready == s.Fresh {
 		return s.Desired, "" // no metrics: no decision
-	default:
-		n = h.replicas(s)
-		why = measured(h.Target, s.Utilization)
 	}
-	return h.behaviour.apply(s, n, why)
+	n := h.behaviour.apply(s, h.replicas(s))
+	if n == s.Desired {
+		return n, ""
+	}
+	return n, measured(h.Target, s.Utilization)
 }
 
 // replicas is the raw proposal. Pods that boot, or that are so fresh that they have no sample of their own, are not ready
@@ -113,7 +111,7 @@ func peak(list []recommendation, at time.Duration, n int, window time.Duration) 
 	return list, list[0].n
 }
 
-func (b *behaviour) apply(s Seen, n int, why string) (int, string) {
+func (b *behaviour) apply(s Seen, n int) int {
 	limit := func(n int) int {
 		n = max(n, s.Min)
 		if s.Max > 0 {
@@ -139,10 +137,7 @@ func (b *behaviour) apply(s Seen, n int, why string) (int, string) {
 		n = max(n, s.Desired)
 		b.ups = append(b.ups, change{s.At, n - s.Desired})
 	}
-	if n == s.Desired {
-		return n, ""
-	}
-	return n, why
+	return n
 }
 
 // KEDA scales on requests per second, as with a Prometheus trigger over the last minute: 1 to N by an HPA with
@@ -195,5 +190,8 @@ func (k *KEDA) Desired(s Seen) (int, string) {
 	if !near(ratio, 0.1) {
 		n = ceil(s.Rate / k.PerInstance)
 	}
-	return k.behaviour.apply(s, max(1, n), fmt.Sprintf("%.4g requests per second for each, %.4g in all", k.PerInstance, s.Rate))
+	if n = k.behaviour.apply(s, max(1, n)); n == s.Desired {
+		return n, ""
+	}
+	return n, fmt.Sprintf("%.4g requests per second for each, %.4g in all", k.PerInstance, s.Rate)
 }

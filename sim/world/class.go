@@ -103,7 +103,7 @@ type tail struct {
 // Mean waiting times on a logarithmic scale relative to a limit, eight straight lines to a factor of two.
 const (
 	waitLow    = -12 // powers of two
-	waitHigh   = 8
+	waitHigh   = 16
 	waitParts  = 8
 	waitPoints = (waitHigh - waitLow) * waitParts
 )

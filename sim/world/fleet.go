@@ -181,7 +181,7 @@ func (f *fleet) refresh() {
 
 // settling is for how long, in seconds, a load is taken to stay near a fleet's capacity. In that time chance builds up no
 // longer queue than a random walk goes: without it the waiting time would go to infinity at 100 %.
-const settling = 300
+const settling = 60
 
 // waiting is the probability of having to wait, and the mean wait of those who do, below saturation: M/G/c with Kingman's
 // correction for the spread of service times (Allen and Cunneen), as M/M/c is exact.

@@ -12,6 +12,7 @@ import (
 type latencies struct {
 	on      bool
 	ready   *Ready
+	shapes  []shape // by class
 	slot    []entry
 	total   map[key]int
 	entries []entry
@@ -40,6 +41,7 @@ func (l *latencies) reset(r *Ready, on bool) {
 	l.slot, l.entries = l.slot[:0], l.entries[:0]
 	if on {
 		l.total = map[key]int{}
+		l.shapes = make([]shape, len(r.classes))
 	}
 }
 
@@ -113,26 +115,73 @@ func (l *latencies) fold() {
 	l.slot = l.slot[:0]
 }
 
-// above is the share of an entry's requests that take longer than x.
-func (l *latencies) above(e *entry, x float64) float64 {
-	c := &l.ready.classes[e.class]
-	switch e.waiting {
-	case none:
-		return c.above(x)
-	case fixed:
-		return c.above(x - waitAt(int(e.index))*l.ready.Model.Deadline)
-	}
-	wait := waitAt(int(e.index)) * l.ready.Model.Deadline
-	sum := 0.0
-	for _, s := range c.nodes {
-		if s.at >= x {
-			sum += s.share
-		} else if over := (x - s.at) / wait; over < 30 {
-			sum += s.share * math.Exp(-over)
+// curve is the share of requests that take longer than each point of the scale of waitIndex, relative to the deadline.
+type curve [waitPoints + 1]float64
+
+func (c *curve) at(x float64) float64 {
+	i, f := waitIndex(x)
+	return c[i] + f*(c[i+1]-c[i])
+}
+
+// shape is what a class's response times look like, computed when it is first asked for.
+type shape struct {
+	plain *curve
+	after [waitPoints + 1]*curve // of those who wait exponentially with a mean
+	own   [3]float64             // the usual quantiles of the service alone
+}
+
+func (l *latencies) shape(class int16) *shape {
+	s := &l.shapes[class]
+	if s.plain == nil {
+		c := &l.ready.classes[class]
+		s.plain = new(curve)
+		for i := range s.plain {
+			s.plain[i] = c.above(waitAt(i) * l.ready.Model.Deadline)
+		}
+		for i, p := range usual {
+			s.own[i] = c.quantile(p)
 		}
 	}
-	return sum
+	return s
 }
+
+func (l *latencies) after(class, waiting int16) *curve {
+	s := l.shape(class)
+	if s.after[waiting] == nil {
+		c := &l.ready.classes[class]
+		k := new(curve)
+		wait := waitAt(int(waiting))
+		for i := range k {
+			for _, n := range c.nodes {
+				if over := (waitAt(i) - n.at/l.ready.Model.Deadline) / wait; over <= 0 {
+					k[i] += n.share
+				} else if over < 30 {
+					k[i] += n.share * math.Exp(-over)
+				}
+			}
+		}
+		s.after[waiting] = k
+	}
+	return s.after[waiting]
+}
+
+// above is the share of an entry's requests that take longer than x deadlines.
+func (l *latencies) above(e *entry, x float64) float64 {
+	switch e.waiting {
+	case none:
+		return l.shape(e.class).plain.at(x)
+	case fixed:
+		x -= waitAt(int(e.index))
+		if x <= 0 {
+			return 1
+		}
+		return l.shape(e.class).plain.at(x)
+	}
+	return l.after(e.class, e.index).at(x)
+}
+
+// usual are the quantiles that are shown.
+var usual = [3]float64{0.5, 0.95, 0.99}
 
 // quantiles are the response times that a half, 95 and 99 % of the requests do not exceed; 0 if there were none.
 func (l *latencies) quantiles(entries []entry) (q [3]float64) {
@@ -143,22 +192,23 @@ func (l *latencies) quantiles(entries []entry) (q [3]float64) {
 	if all == 0 {
 		return q
 	}
-	for i, p := range [3]float64{0.5, 0.95, 0.99} {
+	for i, p := range usual {
+		least := math.Inf(1)
+		for j := range entries {
+			least = min(least, l.shape(entries[j].class).own[i])
+		}
 		if len(entries) == 1 && entries[0].waiting == none {
-			q[i] = l.ready.classes[entries[0].class].quantile(p)
+			q[i] = least
 			continue
 		}
-		q[i] = l.quantile(entries, p, (1-p)*all)
+		q[i] = l.quantile(entries, least, (1-p)*all)
 	}
 	return q
 }
 
-// quantile is the response time that so many requests exceed, to half a percent.
-func (l *latencies) quantile(entries []entry, p, exceed float64) float64 {
-	low := math.Inf(1)
-	for i := range entries {
-		low = min(low, l.ready.classes[entries[i].class].quantile(p))
-	}
+// quantile is the response time that so many requests exceed, to half a percent; it is no less than least.
+func (l *latencies) quantile(entries []entry, least, exceed float64) float64 {
+	deadline := l.ready.Model.Deadline
 	over := func(x float64) bool {
 		above := 0.0
 		for i := range entries {
@@ -166,9 +216,9 @@ func (l *latencies) quantile(entries []entry, p, exceed float64) float64 {
 		}
 		return above > exceed
 	}
-	high := low
+	low, high := least/deadline, least/deadline
 	for over(high) && high < 1e9 {
-		low, high = high, 2*high
+		low, high = high, 1.5*high
 	}
 	for high > low*1.005 {
 		if middle := (low + high) / 2; over(middle) {
@@ -177,7 +227,7 @@ func (l *latencies) quantile(entries []entry, p, exceed float64) float64 {
 			high = middle
 		}
 	}
-	return (low + high) / 2
+	return (low + high) / 2 * deadline
 }
 
 // slots makes the Points.

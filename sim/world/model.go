@@ -25,9 +25,9 @@ type Model struct {
 	ColdRate float64         `json:"cold_rate"`      // its speed meanwhile; 0 is 1: no difference
 	Delay    float64         `json:"metric_delay"`   // from the end of a period until its metrics can be seen
 	Deadline float64         `json:"deadline"`       // an answer within it is in time
-	Timeout  float64         `json:"timeout"`        // clients give up after it; 0 is never
+	Timeout  float64         `json:"timeout"`        // clients that have waited for it leave, lost; also if the service takes longer; 0 is never
 	Retries  Retries         `json:"retries"`
-	Queue    float64         `json:"queue"` // requests that may wait per instance; 0 is no limit
+	Queue    float64         `json:"queue"` // requests that may wait per instance in service, others are lost; 0 is no limit, but without an instance all are lost
 	Failures Failures        `json:"failures"`
 	Seed     uint64          `json:"seed"`
 }
@@ -48,7 +48,7 @@ type Spread struct {
 	CV   float64 `json:"cv"`
 }
 
-// Retries are of requests that were lost.
+// Retries are of requests that were lost. Who is answered at a further try was not answered in time.
 type Retries struct {
 	Share float64 `json:"share"` // of those who try again
 	After float64 `json:"after"`
