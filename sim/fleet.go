@@ -326,6 +326,11 @@ func (e *engine) settle() {
 func (e *engine) begin() cloud.Fact {
 	e.settle()
 	e.begun = true
+	for _, group := range slices.Sorted(maps.Keys(e.Loads)) {
+		if len(e.Calls) == 0 && !slices.ContainsFunc(e.sorted(), func(f *fleet) bool { return f.name == group }) && e.failed == nil {
+			e.failed = fmt.Errorf("sim: there is a load for group %s, but the set-up has no such group", group)
+		}
+	}
 	for n, f := range e.sorted() {
 		f.place = uint64(n)
 		e.open(f)

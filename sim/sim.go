@@ -59,11 +59,16 @@ type Timed struct {
 
 // Run runs a scenario from nothing. The outcomes are in order of the groups' names.
 func Run(s Scenario) ([]outcome.Outcome, error) {
-	e, err := newEngine(s, region.New(region.Options{Seed: s.Seed, AnyImage: true}))
+	e, err := newEngine(s, freshCloud(s))
 	if err != nil {
 		return nil, err
 	}
 	return e.run(e.From.Add(-e.Lead))
+}
+
+// freshCloud is a control plane in which there is nothing yet.
+func freshCloud(s Scenario) *cloud.Cloud {
+	return region.New(region.Options{Seed: s.Seed, AnyImage: true})
 }
 
 // Continue goes on with a cloud whose rows were loaded, as they were at s.From, which must be given: what runs there is
