@@ -87,7 +87,7 @@ func plainTable(w io.Writer, widths ...int) table.Writer {
 func explainOne(w io.Writer, group string, x *autoscaling.Explanation) {
 	g := &x.Group
 	fmt.Fprintf(w, "Group %s, evaluated at %s UTC (the cloud's time)\n\n", group, x.Due.Format("2006-01-02 15:04:05"))
-	fmt.Fprintln(w, indented(outcome(x), 0))
+	fmt.Fprintln(w, indented(told(x), 0))
 	fmt.Fprintln(w)
 	t := plainTable(w, 12, paper-18)
 	t.AppendRow(table.Row{"capacity", fmt.Sprintf("desired %d, min %d, max %d; %d in service, %d pending%s%s", g.Desired, g.Min, g.Max, g.InService, g.Pending,
@@ -113,8 +113,8 @@ func explainOne(w io.Writer, group string, x *autoscaling.Explanation) {
 	}
 }
 
-// outcome is what came of an evaluation, in a sentence or two.
-func outcome(x *autoscaling.Explanation) string {
+// told is what came of an evaluation, in a sentence or two.
+func told(x *autoscaling.Explanation) string {
 	switch {
 	case x.To != x.From && x.Winner != "":
 		return fmt.Sprintf("Desired capacity %d -> %d, by policy %s: %s.", x.From, x.To, x.Winner, x.Reason)

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/billow-cloud/billow/sim"
+	"github.com/billow-cloud/billow/sim/outcome"
+)
+
+type simRun struct {
+	simInput  `embed:""`
+	simOutput `embed:""`
+	Name      string `help:"Name of the run in what is written; otherwise the group's." placeholder:"NAME"`
+}
+
+// Run replays the load.
+func (r *simRun) Run(ctx context.Context) error {
+	if err := r.check(); err != nil {
+		return err
+	}
+	j, err := r.read()
+	if err != nil {
+		return err
+	}
+	show := newProgress(1)
+	s := j.scenario(r.Name, j.setup)
+	s.Stop, s.Progress = ctx.Err, show.of(0)
+	all, err := sim.Run(s)
+	show.end()
+	if err != nil {
+		return err
+	}
+	all = j.loaded(all)
+	for i := range all {
+		plan, err := j.optimum(all[i].Group)
+		if err != nil {
+			j.notes = append(j.notes, fmt.Sprintf("There is no optimum for %s: %v.", all[i].Group, err))
+		}
+		j.judge(&all[i], j.setup, plan)
+	}
+	title := r.Name
+	if title == "" {
+		title = fmt.Sprintf("%s, %s to %s", all[0].Group, stamp(j.from), stamp(j.to))
+	}
+	return r.write(title, j.notes, all)
+}
+
+// loaded are the outcomes of groups that have a load.
+func (j *simJob) loaded(all []outcome.Outcome) []outcome.Outcome {
+	var out []outcome.Outcome
+	for _, o := range all {
+		if _, has := j.loads[o.Group]; has {
+			out = append(out, o)
+		}
+	}
+	return out
+}
