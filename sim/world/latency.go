@@ -202,6 +202,9 @@ func (l *latencies) quantiles(entries []entry) (q [3]float64) {
 			continue
 		}
 		q[i] = l.quantile(entries, least, (1-p)*all)
+		if i > 0 {
+			q[i] = max(q[i], q[i-1])
+		}
 	}
 	return q
 }
@@ -238,10 +241,11 @@ type slots struct {
 	points []outcome.Point
 }
 
-func (s *slots) reset(o Options) {
-	s.end, s.length, s.start, s.points = math.Inf(1), o.Slot.Seconds(), Totals{}, s.points[:0]
-	if o.Points {
+func (s *slots) reset(o Options, load time.Duration) {
+	s.end, s.length, s.start, s.points = math.Inf(1), o.Slot.Seconds(), Totals{}, nil
+	if o.Points { // they are given away at the end
 		s.end = s.length
+		s.points = make([]outcome.Point, 0, int(load/o.Slot)+1)
 	}
 }
 
@@ -270,12 +274,17 @@ func (w *World) endSlot() {
 
 // Finish ends the run: who still waits is late, who would have tried again is lost. The fleet is paid for until now.
 func (w *World) Finish() outcome.Outcome {
-	w.sum.Late += w.queue.waiting
-	w.sum.Lost += w.away.total()
+	late, lost := w.queue.waiting, w.away.total()
+	w.sum.Late += late
+	w.sum.Lost += lost
 	w.queue.clear()
 	clear(w.away.buckets)
+	w.away.count = 0
 	if w.Options.Points && w.now > w.slots.end-w.slots.length {
 		w.endSlot()
+	} else if n := len(w.slots.points); n > 0 {
+		w.slots.points[n-1].Late += late
+		w.slots.points[n-1].Lost += lost
 	}
 	q := w.latency.quantiles(w.latency.entries)
 	t := w.sum

@@ -119,7 +119,7 @@ func (w *World) Reset(trace load.Trace, o Options) {
 	w.queue.reset(w.Ready)
 	w.away.reset(w.Ready)
 	w.latency.reset(w.Ready, o.Points)
-	w.slots.reset(o)
+	w.slots.reset(o, time.Duration(len(trace.Rates))*trace.Step)
 	w.nextLoad()
 }
 

@@ -188,6 +188,9 @@ func (a *away) bucketEnd(now float64) float64 { return float64(a.bucket(now)+1) 
 func (a *away) arrive(from, to float64, in *flow) {
 	i := a.bucket(from)
 	b := &a.buckets[i%len(a.buckets)]
+	if *b == ([maxTries]float64{}) {
+		return
+	}
 	end := float64(i+1) * a.width
 	last := to >= end-1e-9
 	left := max(to, end) - from
@@ -204,14 +207,14 @@ func (a *away) arrive(from, to float64, in *flow) {
 		}
 	}
 	if last {
-		a.recount()
+		a.count--
 	}
 }
 
 // leave puts n failed tries into the future and returns what is given up.
 func (a *away) leave(in *flow, n, at float64) (lost float64) {
-	i := (a.bucket(at-1e-6*a.width) + a.ahead) % len(a.buckets)
-	b := &a.buckets[i]
+	b := &a.buckets[(a.bucket(at-1e-6*a.width)+a.ahead)%len(a.buckets)]
+	empty := *b == [maxTries]float64{}
 	for k := range maxTries {
 		part := n * in.tries[k] / in.rate
 		if part <= 0 {
@@ -224,17 +227,10 @@ func (a *away) leave(in *flow, n, at float64) (lost float64) {
 		b[k+1] += part * a.share
 		lost += part * (1 - a.share)
 	}
-	a.recount()
-	return lost
-}
-
-func (a *away) recount() {
-	a.count = 0
-	for i := range a.buckets {
-		if a.buckets[i] != ([maxTries]float64{}) {
-			a.count++
-		}
+	if empty && *b != ([maxTries]float64{}) {
+		a.count++
 	}
+	return lost
 }
 
 func (a *away) total() float64 {

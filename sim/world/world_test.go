@@ -2,6 +2,7 @@ package world
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -263,5 +264,78 @@ func BenchmarkBusyMinute(b *testing.B) {
 			}
 			b.ReportMetric(100*float64(over)/float64(b.N), "%overloaded")
 		})
+	}
+}
+
+// Random worlds, loads and fleets: everyone who arrived is somewhere, nothing goes down, nobody works more than all the time,
+// the points add up to the totals, and the same again is the same.
+func TestRandomWorlds(t *testing.T) {
+	for seed := range uint64(150) {
+		run := func() Totals {
+			random := rand.New(rand.NewPCG(seed, 2))
+			pick := func(p, value float64) float64 {
+				if random.Float64() < p {
+					return value * random.Float64()
+				}
+				return 0
+			}
+			m := Default(1 + 300*random.Float64())
+			m.WarmUp, m.ColdRate = pick(0.5, 200), 0.1+0.9*random.Float64()
+			if m.Timeout = pick(0.7, 30); m.Timeout > 0 {
+				m.Timeout += m.Deadline
+			}
+			if m.Queue = pick(0.4, 50); m.Queue > 0 {
+				m.Queue += leastQueue
+			}
+			m.Retries = Retries{Share: pick(0.6, 1), After: pick(0.8, 90), Times: random.IntN(6)}
+			m.Failures = Failures{LaunchShare: pick(0.3, 0.5), PerInstance: pick(0.3, 5)}
+			m.Seed = seed
+			rate := 500 * random.Float64()
+			trace := load.Trace{Start: start, Step: time.Duration(1+random.IntN(300)) * time.Second}
+			for range 60 {
+				rate = max(0, rate*math.Exp(0.3*random.NormFloat64())-0.1)
+				trace.Rates = append(trace.Rates, rate)
+			}
+			w, err := New(m, trace, Options{Points: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := NewPool(w, 0, random.IntN(10))
+			p.Drain = time.Duration(pick(0.5, 300)) * time.Second
+			last := Totals{}
+			for at := time.Duration(0); at < trace.End().Sub(start); {
+				at = min(trace.End().Sub(start), at+time.Duration(random.IntN(400))*time.Second)
+				p.Advance(at)
+				balance(t, w)
+				d := w.Totals().Sub(last)
+				if least := min(d.Arrived, d.Retried, d.InTime, d.Late, d.Lost, d.Busy, d.Service, d.Instance, d.Response); !(least >= -1e-6) {
+					t.Fatalf("seed %d at %v: %+v", seed, at, d)
+				}
+				if d.Busy > d.Service*(1+1e-9)+1e-6 || w.InService() > w.Running() {
+					t.Fatalf("seed %d at %v: %+v, %d of %d serve", seed, at, d, w.InService(), w.Running())
+				}
+				last = w.Totals()
+				if random.IntN(3) == 0 {
+					p.Want(random.IntN(1 + int(2*w.Trace.At(start.Add(at))/w.PerSecond(0))))
+				}
+			}
+			o := w.Finish()
+			sum := 0.0
+			for _, x := range o.Points {
+				sum += x.InTime + x.Late + x.Lost
+				if !(x.P50 <= x.P95 && x.P95 <= x.P99) {
+					t.Fatalf("seed %d: %+v", seed, x)
+				}
+			}
+			if s := o.Summary; s.Requests > 0 {
+				within(t, "shares", s.InTime+s.Late+s.Lost, 1, 1e-6)
+			}
+			end := w.Totals()
+			within(t, "points", sum, end.InTime+end.Late+end.Lost, 1e-6*sum+1e-3)
+			return end
+		}
+		if a, b := run(), run(); a != b {
+			t.Fatalf("seed %d: %+v, then %+v", seed, a, b)
+		}
 	}
 }
