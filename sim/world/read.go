@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/billow-cloud/billow/sim/load"
@@ -108,6 +106,3 @@ func (m Model) Check(trace load.Trace, inTime float64) error {
 	}
 	return nil
 }
-
-// Names are the instance types of the model, in order.
-func (m Model) Names() []string { return slices.Sorted(maps.Keys(m.Types)) }

@@ -1,12 +1,11 @@
 package world
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
 	"time"
-
-	"maps"
 
 	"github.com/billow-cloud/billow/sim/load"
 )
