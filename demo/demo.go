@@ -24,6 +24,7 @@ type Options struct {
 	TimeScale    float64
 	CoresPerVCPU float64
 	Burn         time.Duration // processor time per request
+	Record       string        // a directory that gets the server's flight recording and its activities; empty is none
 	Out          io.Writer
 	Terminal     bool // Out is a terminal that can show a live view
 }
@@ -101,7 +102,7 @@ func (d *demo) acts(ctx context.Context) error {
 		}
 	}
 	d.summary(d.load.end())
-	return nil
+	return d.record()
 }
 
 // rate is the number of requests a second that uses so many instances' worth of processor time.

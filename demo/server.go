@@ -18,6 +18,7 @@ import (
 type server struct {
 	program string
 	data    string
+	record  string
 	process *exec.Cmd
 	log     bytes.Buffer
 	ended   chan struct{}
@@ -39,7 +40,7 @@ func startServer(ctx context.Context, o Options) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{program: program, data: data, ended: make(chan struct{})}
+	s := &server{program: program, data: data, record: o.Record, ended: make(chan struct{})}
 	s.process = exec.Command(program, "serve", "--listen", "127.0.0.1:0", "--data", data, "--driver", o.Driver,
 		"--time-scale", fmt.Sprint(o.TimeScale), "--vcpu", fmt.Sprint(o.CoresPerVCPU), "--log-level", "warn")
 	s.process.Stderr = &s.log
@@ -84,6 +85,9 @@ func (s *server) stop() error {
 	case <-time.After(15 * time.Second):
 		s.process.Process.Kill()
 		<-s.ended
+	}
+	if err := s.keepRecording(); err != nil {
+		return fmt.Errorf("the flight recording could not be kept: %w", err)
 	}
 	if out, err := exec.Command(s.program, "destroy", "--data", s.data).CombinedOutput(); err != nil {
 		return fmt.Errorf("the demo's instances could not be ended: %s", strings.TrimSpace(string(out)))

@@ -25,6 +25,7 @@ import (
 	"github.com/billow-cloud/billow/cloud/autoscaling"
 	"github.com/billow-cloud/billow/cloud/region"
 	"github.com/billow-cloud/billow/flight"
+	"github.com/billow-cloud/billow/sim/outcome"
 )
 
 // Options are how a recording is gone through.
@@ -281,6 +282,20 @@ func activity(key string, data []byte) (Activity, error) {
 	a := Activity{Scope: scope(key)}
 	err := json.Unmarshal(data, &a.Activity)
 	return a, err
+}
+
+// Groups sorts activities by their groups, in the order in which those began. An outcome's Name is the group's scope.
+func Groups(all []Activity) (groups []outcome.Outcome) {
+	for _, a := range all {
+		i := slices.IndexFunc(groups, func(o outcome.Outcome) bool { return o.Name == a.Scope && o.Group == a.Group })
+		if i < 0 {
+			i, groups = len(groups), append(groups, outcome.Outcome{Name: a.Scope, Group: a.Group})
+		}
+		groups[i].Activities = append(groups[i].Activities, outcome.Activity{
+			ID: a.ID, StartTime: a.Start, EndTime: a.End, Description: a.Description, Cause: a.Cause, StatusCode: a.StatusCode,
+		})
+	}
+	return groups
 }
 
 // scope is the head of a row's key.

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/billow-cloud/billow/flight"
+	"github.com/billow-cloud/billow/sim/replay"
+	"github.com/billow-cloud/billow/sim/report"
+)
+
+type simReplay struct {
+	Recording string    `arg:"" help:"A server's data directory, a directory of segments, or one segment. The server may be running." type:"path"`
+	To        time.Time `help:"Stop at this instant of the cloud's clock, such as 2026-09-27T12:00:00Z." placeholder:"TIME"`
+	Group     string    `help:"Only this Auto Scaling group." placeholder:"NAME"`
+	Force     bool      `help:"Replay what another build has recorded, too."`
+	JSON      bool      `name:"json" help:"Print JSON."`
+}
+
+func (s *simReplay) Run() error {
+	files, err := flight.Files(s.Recording)
+	if err != nil {
+		return err
+	}
+	r, err := replay.Replay(files, replay.Options{Build: flight.ThisBuild(), Force: s.Force, To: s.To})
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		err = s.printJSON(os.Stdout, r)
+	} else {
+		s.print(os.Stdout, r)
+	}
+	if err == nil && !identical(r) {
+		err = exitStatus(1)
+	}
+	return err
+}
+
+// identical tells whether the replay gave what the server did.
+func identical(r *replay.Result) bool {
+	return r.Difference == nil && slices.Equal(r.Recorded, r.Replayed)
+}
+
+// replayedActivity is one activity as `aws autoscaling describe-scaling-activities` prints it.
+type replayedActivity struct {
+	ActivityId           string
+	AutoScalingGroupName string
+	Description          string
+	Cause                string
+	StartTime            time.Time
+	EndTime              *time.Time `json:",omitempty"`
+	StatusCode           string
+	StatusMessage        string `json:",omitempty"`
+	Progress             int
+}
+
+func (s *simReplay) printJSON(w io.Writer, r *replay.Result) error {
+	out := struct {
+		Build      string
+		From, To   time.Time
+		Segments   int
+		Steps      int
+		Identical  bool
+		Difference string `json:",omitempty"`
+		Notes      []string
+		Activities []replayedActivity // newest first
+	}{
+		Build: r.Build.String(), From: r.From, To: r.To, Segments: r.Segments, Steps: r.Steps, Identical: identical(r),
+		Notes: append([]string{}, r.Notes...), Activities: []replayedActivity{},
+	}
+	if r.Difference != nil {
+		out.Difference = r.Difference.String()
+	}
+	for _, a := range slices.Backward(r.Replayed) {
+		if s.Group != "" && a.Group != s.Group {
+			continue
+		}
+		x := replayedActivity{
+			ActivityId: a.ID, AutoScalingGroupName: a.Group, Description: a.Description, Cause: a.Cause, StartTime: a.Start,
+			StatusCode: a.StatusCode, StatusMessage: a.StatusMessage, Progress: a.Progress,
+		}
+		if !a.End.IsZero() {
+			x.EndTime = &a.End
+		}
+		out.Activities = append(out.Activities, x)
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(out)
+}
+
+func (s *simReplay) print(w io.Writer, r *replay.Result) {
+	fmt.Fprintf(w, "recorded by billow %s\n", r.Build)
+	for _, n := range r.Notes {
+		fmt.Fprintln(w, "note:", n)
+	}
+	for _, group := range replay.Groups(r.Replayed) {
+		if s.Group != "" && group.Group != s.Group {
+			continue
+		}
+		fmt.Fprintf(w, "\n%s (%s)\n", group.Group, group.Name)
+		report.Activities(w, group)
+	}
+	fmt.Fprintln(w)
+	const stamp = "2006-01-02 15:04:05"
+	span := fmt.Sprintf("%d steps in %d segments, from %s to %s by the cloud's clock", r.Steps, r.Segments, r.From.Format(stamp), r.To.Format(stamp))
+	switch {
+	case r.Difference != nil:
+		fmt.Fprintf(w, "DIFFERENT %s; %s\n", r.Difference, span)
+	case !identical(r):
+		fmt.Fprintf(w, "DIFFERENT activities; %s\n", span)
+	default:
+		fmt.Fprintf(w, "identical: %s\n", span)
+	}
+}
