@@ -1,6 +1,7 @@
 package autoscaling
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,5 +69,45 @@ func TestScheduledActions(t *testing.T) { // AS-SC
 	batch := must[shape.BatchDeleteScheduledActionOutput](w, Name, "BatchDeleteScheduledAction", &shape.BatchDeleteScheduledActionInput{AutoScalingGroupName: new("g"), ScheduledActionNames: []string{"hourly", "none"}})
 	if len(batch.FailedScheduledActions) != 1 || *batch.FailedScheduledActions[0].ScheduledActionName != "none" {
 		t.Errorf("%+v", batch)
+	}
+}
+
+func TestScheduledActionsKeepToTheirZoneAndEnd(t *testing.T) { // AS-SC-02, AS-SC-03
+	w := scaledWorld(t, 1, 5, 1, nil)
+	w.check = 0
+	must[shape.PutScheduledUpdateGroupActionOutput](w, Name, "PutScheduledUpdateGroupAction", &shape.PutScheduledUpdateGroupActionInput{
+		AutoScalingGroupName: new("g"), ScheduledActionName: new("office"), Recurrence: new("0 9 * * *"), TimeZone: new("America/New_York"),
+		EndTime: new(start.Add(34 * time.Hour)), DesiredCapacity: new(int32(4))})
+	var when []time.Time
+	for range 3 * 24 {
+		w.advance(time.Hour)
+		if w.group("g").DesiredCapacity == 4 {
+			when = append(when, w.now.Truncate(time.Hour))
+			must[shape.SetDesiredCapacityOutput](w, Name, "SetDesiredCapacity", &shape.SetDesiredCapacityInput{AutoScalingGroupName: new("g"), DesiredCapacity: new(int32(1))})
+		}
+	}
+	// 9:00 in New York is 13:00 in September; the second day's is an hour before the end.
+	if want := []time.Time{start.Add(9 * time.Hour), start.Add(33 * time.Hour)}; !slices.EqualFunc(when, want, time.Time.Equal) {
+		t.Errorf("ran at %v, want %v", when, want)
+	}
+	if n := w.s.scaling.schedules.Table.Len(); n != 0 {
+		t.Errorf("%d actions are left after their end", n)
+	}
+}
+
+func TestScheduledActionsOfASuspendedProcessAreLost(t *testing.T) { // AS-SP-11
+	w := scaledWorld(t, 1, 5, 1, nil)
+	must[shape.PutScheduledUpdateGroupActionOutput](w, Name, "PutScheduledUpdateGroupAction", &shape.PutScheduledUpdateGroupActionInput{
+		AutoScalingGroupName: new("g"), ScheduledActionName: new("hourly"), Recurrence: new("0 * * * *"), DesiredCapacity: new(int32(4))})
+	must[shape.SuspendProcessesOutput](w, Name, "SuspendProcesses", &shape.SuspendProcessesInput{AutoScalingGroupName: new("g"), ScalingProcesses: []string{"ScheduledActions"}})
+	for _, x := range []struct {
+		after time.Duration
+		want  int
+	}{{90 * time.Minute, 1}, {25 * time.Minute, 1}, {30 * time.Minute, 4}} {
+		w.advance(x.after)
+		if n := w.group("g").DesiredCapacity; n != x.want {
+			t.Errorf("at %v: %d, want %d", w.now, n, x.want)
+		}
+		must[shape.ResumeProcessesOutput](w, Name, "ResumeProcesses", &shape.ResumeProcessesInput{AutoScalingGroupName: new("g")})
 	}
 }

@@ -121,6 +121,7 @@ func TestSeveralTargetTrackingPolicies(t *testing.T) { // AS-PM-04
 		want  int
 	}{
 		{"not ready", standing(b, 95, false), 10},
+		{"not ready, though its newest value is low", standing(b, 20, false), 10},
 		{"ready", standing(b, 20, true), 9},
 		{"ready, but wants all there is", standing(b, 95, true), 10},
 		{"does not scale in", noScaleIn, 9},
