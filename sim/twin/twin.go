@@ -2,7 +2,6 @@ package twin
 
 import (
 	"math"
-	"math/rand/v2"
 	"time"
 
 	"github.com/billow-cloud/billow/cloud/autoscaling"
@@ -33,8 +32,8 @@ func (r Result) Share() float64 {
 type Twin struct {
 	World *world.World
 	kind  world.Kind
-	boots [1024]float64 // seconds, in the order in which launches take them
-	boot  int
+	boots []float64 // how long each launch takes, seconds: the same as in every other run of the world
+	boot  int       // launches so far
 	lag   int // minutes by which data is late beyond CloudWatch's own delay
 
 	plan     *Plan
@@ -65,14 +64,6 @@ const inFlight = 100
 // New is a twin of groups of one kind of instance in a world.
 func New(r *world.Ready, kind world.Kind) *Twin {
 	t := &Twin{World: r.World(load.Trace{Step: time.Minute}, world.Options{}), kind: kind}
-	b := r.Model.Boot
-	variance := math.Log1p(b.CV * b.CV)
-	for i := range t.boots { // the quantiles of a log-normal distribution, shuffled
-		z := math.Sqrt2 * math.Erfinv(2*(float64(i)+0.5)/float64(len(t.boots))-1)
-		t.boots[i] = b.Mean * math.Exp(math.Sqrt(variance)*z-variance/2)
-	}
-	rng := rand.New(rand.NewPCG(r.Model.Seed, 0x7717))
-	rng.Shuffle(len(t.boots), func(i, j int) { t.boots[i], t.boots[j] = t.boots[j], t.boots[i] })
 	t.lag = max(0, int(math.Ceil((r.Model.Delay-60)/60)))
 	return t
 }
@@ -190,7 +181,10 @@ func (t *Twin) resize(now float64) {
 }
 
 func (t *Twin) launch(now float64) {
-	at := now + t.boots[t.boot%len(t.boots)]
+	if t.boot == len(t.boots) {
+		t.boots = append(t.boots, t.World.Fate(uint64(t.boot), "", 0).Boot.Seconds())
+	}
+	at := now + t.boots[t.boot]
 	t.boot++
 	t.World.Bill(t.kind, 1)
 	t.view.Pending++

@@ -1,0 +1,75 @@
+package tune
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/billow-cloud/billow/sim/load"
+	"github.com/billow-cloud/billow/sim/twin"
+	"github.com/billow-cloud/billow/sim/world"
+)
+
+// loads are a few days of what the twin is held to the engine with.
+func loads() map[string]load.Trace {
+	rng := rand.New(rand.NewPCG(7, 7))
+	make := func(days int, f func(minute int) float64) load.Trace {
+		t := load.Trace{Start: time.Date(2026, 9, 28, 0, 0, 0, 0, time.UTC), Step: time.Minute}
+		for m := range days * 1440 {
+			t.Rates = append(t.Rates, max(0, f(m)))
+		}
+		return t
+	}
+	day := func(m int) float64 { return 0.5 - 0.5*math.Cos(2*math.Pi*float64(m)/1440) }
+	walk := 900.0
+	return map[string]load.Trace{
+		"waves": make(3, func(m int) float64 { return 200 + 2000*day(m) }),
+		"noise": make(2, func(m int) float64 { return (200 + 2000*day(m)) * (1 + 0.2*rng.NormFloat64()) }),
+		"crowds": make(2, func(m int) float64 {
+			if m%480 < 40 {
+				return 3500
+			}
+			return 600
+		}),
+		"walk":  make(2, func(int) float64 { walk = max(100, walk*(1+0.03*rng.NormFloat64())); return walk }),
+		"small": make(2, func(m int) float64 { return 30 + 150*day(m) }),
+	}
+}
+
+func TestTheTwinDoesAsTheEngine(t *testing.T) {
+	model := world.Default(100)
+	ready, err := world.Prepare(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	candidates := map[string]Candidate{
+		"default":   {Target: 50, Warmup: -1},
+		"tt70":      {Target: 70, Warmup: 60},
+		"steps":     {Warmup: 120, Out: Out{Threshold: 70, Periods: 1, Points: 1, Aim: 60, Surge: 60}, In: In{Threshold: 50, Periods: 5, Points: 5, Aim: 60, Most: 20}},
+		"2 of 3":    {Warmup: 0, Out: Out{Threshold: 75, Periods: 3, Points: 2, Aim: 65, Surge: 100}, In: In{Threshold: 60, Periods: 3, Points: 3, Aim: 65, Most: 30}},
+		"both":      {Target: 75, Warmup: 90, Out: Out{Threshold: 85, Periods: 1, Points: 1, Aim: 60, Surge: 100}},
+		"out by tt": {Target: 65, NoIn: true, Warmup: 60, In: In{Threshold: 50, Periods: 2, Points: 2, Aim: 55, Most: 10}},
+		"calendar":  {Target: 80, Warmup: 60, Calendar: Calendar{Kind: Daily, Share: 0.9, Use: 70, Lead: 10}},
+	}
+	for name, l := range loads() {
+		n := needs(l, 100)
+		p := part{load: l, ready: ready, most: 200, start: max(1, int(l.Rates[0]/50))}
+		for what, c := range candidates {
+			plan, err := c.Plan(p.most, p.start, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := twin.New(ready, 0).Run(plan, l, 0, nil)
+			want, err := p.judge(what, &c, n, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			off := got.Hours()/want.Summary.InstanceHours - 1
+			t.Logf("%-8s %-10s hours %8.2f %8.2f %+.3f%% share %.6f %.6f %+.6f actions %d %d", name, what, got.Hours(), want.Summary.InstanceHours, 100*off, got.Share(), want.Summary.InTime, got.Share()-want.Summary.InTime, got.Actions, want.Summary.Actions)
+			if math.Abs(off) > 0.02 || math.Abs(got.Share()-want.Summary.InTime) > 0.005 {
+				t.Errorf("%s under %s: %.1f hours and %.5f in time, the engine says %.1f and %.5f", what, name, got.Hours(), got.Share(), want.Summary.InstanceHours, want.Summary.InTime)
+			}
+		}
+	}
+}
