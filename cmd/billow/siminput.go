@@ -22,7 +22,7 @@ import (
 
 // simInput is what a simulation is made of.
 type simInput struct {
-	Files []string `arg:"" help:"JSON that aws describe-* printed (groups, policies, alarms, templates, scheduled actions ...), inputs of calls, or scripts of aws calls, in any order." type:"path"`
+	Files []string `arg:"" help:"JSON that aws describe-* printed (groups, policies, alarms, templates, scheduled actions ...), inputs of calls, or scripts of aws calls, in any order."`
 
 	Load  []string      `help:"Load: CSV (time, value), JSON of aws cloudwatch get-metric-data or get-metric-statistics, an ALB access log or a folder of them. GROUP=FILE where there are several groups." placeholder:"FILE" required:"" sep:"none"`
 	Unit  string        `help:"What a value of the load is: count (requests per period), rps, rpm, or percent (CPU; 100 is what one instance can do)." enum:",count,rps,rpm,percent" default:""`
@@ -32,7 +32,7 @@ type simInput struct {
 	Slot  time.Duration `help:"Slots of the load; longer ones of the file are smoothed, shorter ones averaged." default:"1m"`
 	Scale float64       `help:"The load times this." default:"1"`
 
-	World       string        `help:"World model (JSON): see billow sim world." placeholder:"FILE" type:"path"`
+	World       string        `help:"World model (JSON): see billow sim world." placeholder:"FILE"`
 	PerInstance float64       `help:"Requests per second that one instance serves at 100 % CPU; otherwise as the load needs." placeholder:"RATE"`
 	InTime      float64       `help:"Share of requests that shall be answered in time: what the optimum is measured by." default:"0.99"`
 	HookTime    time.Duration `help:"How long after its start a lifecycle action is completed." default:"30s"`

@@ -21,10 +21,10 @@ import (
 
 // simOutput is where the outcomes go.
 type simOutput struct {
-	HTML       string `name:"html" help:"Write a report that is one page, with plots." placeholder:"FILE" type:"path"`
-	CSV        string `name:"csv" help:"Write every minute as CSV." placeholder:"FILE" type:"path"`
-	PNG        string `name:"png" help:"Write the plots as one picture." placeholder:"FILE" type:"path"`
-	SVG        string `name:"svg" help:"Write the plots as one picture." placeholder:"FILE" type:"path"`
+	HTML       string `name:"html" help:"Write a report that is one page, with plots." placeholder:"FILE"`
+	CSV        string `name:"csv" help:"Write every minute as CSV." placeholder:"FILE"`
+	PNG        string `name:"png" help:"Write the plots as one picture." placeholder:"FILE"`
+	SVG        string `name:"svg" help:"Write the plots as one picture." placeholder:"FILE"`
 	Activities bool   `help:"Print every activity with its cause."`
 	JSON       bool   `name:"json" help:"Print JSON in place of a table."`
 }
