@@ -257,6 +257,45 @@ func TestSimplePoliciesByConditions(t *testing.T) { // walkthrough W3, AS-SI-02,
 	}
 }
 
+func TestCooldownsOfPolicies(t *testing.T) { // AS-CD-01: a policy's own cooldown comes before the group's
+	w := scaledWorld(t, 1, 9, 1, func(in *shape.CreateAutoScalingGroupInput) { in.DefaultCooldown = new(int32(300)) })
+	for name, seconds := range map[string]*int32{"long": new(int32(600)), "usual": nil} {
+		must[shape.PutScalingPolicyOutput](w, Name, "PutScalingPolicy", &shape.PutScalingPolicyInput{AutoScalingGroupName: new("g"),
+			PolicyName: &name, AdjustmentType: new(changeInCapacity), ScalingAdjustment: new(int32(1)), Cooldown: seconds})
+	}
+	w.advance(10 * time.Minute)
+	must[shape.ExecutePolicyOutput](w, Name, "ExecutePolicy", &shape.ExecutePolicyInput{AutoScalingGroupName: new("g"), PolicyName: new("long")})
+	waits := func() int {
+		for minutes := range 60 {
+			if _, err := w.ask(Name, "ExecutePolicy", &shape.ExecutePolicyInput{AutoScalingGroupName: new("g"), PolicyName: new("usual"), HonorCooldown: new(true)}); err == nil {
+				return minutes
+			}
+			w.advance(time.Minute)
+		}
+		return 60
+	}
+	if long, usual := waits(), waits(); long != 11 || usual != 6 { // from the end of a launch, which takes less than a minute
+		t.Errorf("%d and %d minutes, want 11 and 6", long, usual)
+	}
+}
+
+// TestReplacementsStartNoCooldown: only what a change of the desired capacity brought about does (AS-CD-02).
+func TestReplacementsStartNoCooldown(t *testing.T) {
+	w := scaledWorld(t, 1, 9, 2, func(in *shape.CreateAutoScalingGroupInput) { in.DefaultCooldown = new(int32(300)) })
+	must[shape.PutScalingPolicyOutput](w, Name, "PutScalingPolicy", &shape.PutScalingPolicyInput{AutoScalingGroupName: new("g"),
+		PolicyName: new("out"), AdjustmentType: new(changeInCapacity), ScalingAdjustment: new(int32(1))})
+	w.advance(10 * time.Minute)
+	for id := range w.running {
+		must[shape.SetInstanceHealthOutput](w, Name, "SetInstanceHealth", &shape.SetInstanceHealthInput{InstanceId: &id, HealthStatus: new(unhealthy)})
+		break
+	}
+	w.advance(2 * time.Minute)
+	if n := len(w.causes()); n != 4 { // two launches, one end, one launch for it
+		t.Fatalf("%d activities", n)
+	}
+	must[shape.ExecutePolicyOutput](w, Name, "ExecutePolicy", &shape.ExecutePolicyInput{AutoScalingGroupName: new("g"), PolicyName: new("out"), HonorCooldown: new(true)})
+}
+
 func TestStepPolicyAndItsWarmup(t *testing.T) { // AS-ST-07, AS-WU-04
 	w := scaledWorld(t, 1, 10, 4, nil)
 	arn := *must[shape.PutScalingPolicyOutput](w, Name, "PutScalingPolicy", &shape.PutScalingPolicyInput{

@@ -249,6 +249,11 @@ func TestRetries(t *testing.T) {
 		w.answer(500)
 		w.answer(500) // a late copy of the answer changes nothing
 		w.tick()
+		older := w.wishes[len(w.wishes)-2] // and one of the attempt before even less
+		if _, err := w.step(cloud.Observed{Facts: []cloud.Fact{Delivered{MessageID: older.MessageID, SubscriptionARN: older.SubscriptionARN,
+			Attempt: older.Attempt, Status: 200}}}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.answer(0)
 	var got []string
@@ -297,6 +302,9 @@ func TestLostWishes(t *testing.T) {
 	}
 	if len(again.wishes) != 3 || !again.cloud.Wake().IsZero() {
 		t.Errorf("%d wishes, wakes %v", len(again.wishes), again.cloud.Wake())
+	}
+	if took := again.now.Sub(noon); took != 4*lostAfter { // soon enough to be of use, late enough not to double a slow answer
+		t.Errorf("given up after %v", took)
 	}
 }
 
