@@ -21,7 +21,14 @@ const impairedTolerated = 5 * time.Minute
 // check looks at the health of a member in service and marks it Unhealthy: at once if its instance does not run
 // (AS-HC-03), at the next check after the grace period if a status check or a load balancer says so.
 func (r *roster) check(m Member) {
-	if m.HealthStatus != healthy || r.suspended("HealthCheck") {
+	if m.HealthStatus != healthy {
+		return
+	}
+	if r.suspended("HealthCheck") {
+		if !m.CheckAt.After(r.tx.Now()) {
+			m.CheckAt = time.Time{}
+		}
+		r.tx.At(Name, keyMember, m.ID, m.CheckAt)
 		return
 	}
 	i, gone := r.instance(m.ID)

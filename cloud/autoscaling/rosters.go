@@ -55,10 +55,11 @@ func (r *roster) have() int { return r.count(phasePending) + r.count(phaseInServ
 
 func (r *roster) count(p phase) int { return r.tally().phases[p] }
 
-// move puts a member into a lifecycle state.
+// move puts a member into a lifecycle state. A timer is that of the state that ends.
 func (r *roster) move(m *Member, state string) {
 	m.LifecycleState = state
 	m.Since = r.tx.Now()
+	r.tx.At(Name, keyMember, m.ID, time.Time{})
 }
 
 // instance is what EC2 knows of a member; gone tells that nothing is left of it.

@@ -50,6 +50,7 @@ func (s *Service) seenRunning(tx *cloud.Tx, i Instance) {
 	case i.State == Running && i.Wish != "": // brought back
 		i.Wish, i.Changed = "", tx.Now()
 		s.instances.Put(tx, i.ID, i)
+		tx.Touch(Name, kindInstance, i.ID) // nothing has to be wished for again
 	}
 }
 
