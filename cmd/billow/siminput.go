@@ -81,6 +81,7 @@ func (in *simInput) read() (*simJob, error) {
 		j.notes = append(j.notes, fmt.Sprintf("Lifecycle actions of %s are completed after %v (--hook-time).", strings.Join(j.setup.Hooks, ", "), in.HookTime))
 	}
 	j.imagine()
+	j.notes = unique(j.notes)
 	return j, nil
 }
 
@@ -230,6 +231,17 @@ func (j *simJob) cut() error {
 	return nil
 }
 
+// unique leaves off what was said before: two groups may have the same load.
+func unique(notes []string) []string {
+	var out []string
+	for _, n := range notes {
+		if !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
 func stamp(at time.Time) string { return at.UTC().Format("2006-01-02 15:04") }
 
 func instantOf(text string) (time.Time, error) {
@@ -241,7 +253,8 @@ func instantOf(text string) (time.Time, error) {
 	return time.Time{}, errors.New("is not a time: 2006-01-02 15:04, in UTC")
 }
 
-// How much of a group its load's peak needs, where nothing says what an instance can do.
+// Where nothing says what an instance can do: how much of a group its load's peak needs, or how busy an instance is that
+// has as many requests as its policy wants it to have.
 const (
 	peakShare = 0.7 // of MaxSize
 	peakCPU   = 0.7
@@ -261,6 +274,10 @@ func (j *simJob) imagine() {
 		case per > 0:
 		case j.input.Unit == string(load.Percent):
 			per, why = percentOf, "that is 100 % of its CPU"
+		case j.setup.RequestTarget(g.Name) > 0:
+			target := j.setup.RequestTarget(g.Name)
+			per = rounded(target / 60 / peakCPU)
+			why = fmt.Sprintf("so that its policy's target of %.6g requests per minute is %.0f %% CPU", target, 100*peakCPU)
 		case peak > 0 && g.Max > 0:
 			per = rounded(peak / (peakShare * peakCPU * float64(g.Max)))
 			why = fmt.Sprintf("so that the peak of %s needs %.0f %% of its MaxSize %d at %.0f %% CPU", rounded3(peak), 100*peakShare, g.Max, 100*peakCPU)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/billow-cloud/billow/sim"
 	"github.com/billow-cloud/billow/sim/outcome"
@@ -33,6 +34,9 @@ func (r *simRun) Run(ctx context.Context) error {
 	}
 	all = j.loaded(all)
 	for i := range all {
+		if r.Name != "" && len(all) > 1 {
+			all[i].Name = r.Name + " " + all[i].Group
+		}
 		plan, err := j.optimum(all[i].Group)
 		if err != nil {
 			j.notes = append(j.notes, fmt.Sprintf("There is no optimum for %s: %v.", all[i].Group, err))
@@ -41,9 +45,9 @@ func (r *simRun) Run(ctx context.Context) error {
 	}
 	title := r.Name
 	if title == "" {
-		title = fmt.Sprintf("%s, %s to %s", all[0].Group, stamp(j.from), stamp(j.to))
+		title = strings.Join(j.groups, ", ")
 	}
-	return r.write(title, j.notes, all)
+	return r.write(fmt.Sprintf("%s, %s to %s", title, stamp(j.from), stamp(j.to)), j.notes, all)
 }
 
 // loaded are the outcomes of groups that have a load.

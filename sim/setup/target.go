@@ -48,6 +48,21 @@ func (s Setup) Target(group string, perSecond float64) float64 {
 	return threshold
 }
 
+// RequestTarget is the lowest number of requests per minute and instance that a group's policies keep to; 0 is none.
+func (s Setup) RequestTarget(group string) float64 {
+	target := 0.0
+	for _, step := range s.Steps {
+		in, ok := step.Call.In.(*asapi.PutScalingPolicyInput)
+		if !ok || step.Group != group || in.TargetTrackingConfiguration == nil || kindOf(in.TargetTrackingConfiguration) != "ALBRequestCountPerTarget" {
+			continue
+		}
+		if v := api.Value(in.TargetTrackingConfiguration.TargetValue); target == 0 || v < target {
+			target = v
+		}
+	}
+	return target
+}
+
 // kindOf is the predefined metric of a target, or what a customized one comes to.
 func kindOf(c *asapi.TargetTrackingConfiguration) string {
 	if p := c.PredefinedMetricSpecification; p != nil {
