@@ -66,29 +66,36 @@ const (
 
 // diary is the rows of this file and of shadows.go.
 type diary struct {
-	on         bool
-	minutes    *table.Log[Minute]
-	policySets *table.Log[PolicySet]
-	shadows    cloud.Rows[Shadow] // by policyKey
+	on          bool
+	minutes     *table.Log[Minute]
+	policySets  *table.Log[PolicySet]
+	shadows     cloud.Rows[Shadow] // by policyKey, as are the next two
+	watches     cloud.Rows[Watch]
+	divergences *table.Log[Divergence]
 }
 
 func newDiary() diary {
 	return diary{
-		minutes:    table.NewLog[Minute](Name + ".evaluations"),
-		policySets: table.NewLog[PolicySet](Name + ".policysets"),
-		shadows:    cloud.NewRows[Shadow](Name + ".shadows"),
+		minutes:     table.NewLog[Minute](Name + ".evaluations"),
+		policySets:  table.NewLog[PolicySet](Name + ".policysets"),
+		shadows:     cloud.NewRows[Shadow](Name + ".shadows"),
+		watches:     cloud.NewRows[Watch](Name + ".watches"),
+		divergences: table.NewLog[Divergence](Name + ".divergences"),
 	}
 }
 
-func (d *diary) stores() []table.Store { return []table.Store{d.minutes, d.policySets, d.shadows} }
+func (d *diary) stores() []table.Store {
+	return []table.Store{d.minutes, d.policySets, d.shadows, d.watches, d.divergences}
+}
 
 // Remember has the service keep what explanations of the past are made of. It is to be called before the first step.
 func (s *Service) Remember() { s.diary.on = true }
 
 const (
-	keyState  = "0 state"  // note the group as it is; before anything else decides in a step
-	keyDiary  = "diary"    // after a load: have that done at the next minute
-	keyShadow = "0 shadow" // a group's shadow policies are to be looked at, before the real ones decide
+	keyState   = "0 state"  // note the group as it is; before anything else decides in a step
+	keyDiary   = "diary"    // after a load: have that done at the next minute
+	keyShadow  = "0 shadow" // a group's shadow policies are to be looked at, before the real ones decide
+	keyCompare = "shadow"   // what a shadow wished is to be held against what was set, after they have decided; by its key
 )
 
 func logKey(tx *cloud.Tx, group string) string { return tx.Scope.String() + "/" + group }
@@ -253,7 +260,7 @@ func (s *Service) closeDiary(tx *cloud.Tx, group string) {
 	s.diary.policySets.Trim(tx.Journal(), logKey(tx, group), math.MaxInt64)
 	tx.At(Name, keyState, group, time.Time{})
 	for key := range s.diary.shadows.Prefix(tx, policyKey(group, "")) {
-		s.diary.shadows.Delete(tx, key)
+		s.dropShadow(tx, key)
 	}
 	tx.At(Name, keyShadow, group, time.Time{})
 }

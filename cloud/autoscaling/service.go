@@ -133,6 +133,8 @@ func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
 		s.openDiary(tx, id)
 	case keyShadow:
 		s.watchShadows(tx, id)
+	case keyCompare:
+		s.compareShadow(tx, id)
 	default:
 		s.scalingReconcile(tx, kind, id)
 	}

@@ -93,7 +93,9 @@ func (a *Alarm) Judge(points []DataPoint) string {
 }
 
 // Counted gives the points that an evaluation counts, oldest first: the N newest that have data.
-func (a *Alarm) Counted(points []DataPoint) []DataPoint { return lastKnown(points, int(a.EvaluationPeriods)) }
+func (a *Alarm) Counted(points []DataPoint) []DataPoint {
+	return lastKnown(points, int(a.EvaluationPeriods))
+}
 
 // Breaches tells whether a value is on the wrong side of the threshold (CW-AL-04).
 func (a *Alarm) Breaches(v float64) bool { return a.breaching(v) }
