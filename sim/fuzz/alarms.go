@@ -18,9 +18,10 @@ import (
 // their rows) and the published rules alone: CW-AL-02 to CW-AL-08. It looks at alarms of one metric with a plain statistic;
 // of others it knows only when they may change.
 type alarmTwin struct {
-	data  map[string][]sample
-	next  map[string]time.Time // of each alarm, the next evaluation
-	reset bool                 // the cloud was loaded: nothing is due before the next full minute
+	data   map[string][]sample
+	series map[string]map[string]bool // keys of the rows of a metric, by metricID
+	next   map[string]time.Time       // of each alarm, the next evaluation
+	reset  bool                       // the cloud was loaded: nothing is due before the next full minute
 }
 
 // sample is what one datum says.
@@ -31,7 +32,7 @@ type sample struct {
 }
 
 func newAlarmTwin() alarmTwin {
-	return alarmTwin{data: map[string][]sample{}, next: map[string]time.Time{}}
+	return alarmTwin{data: map[string][]sample{}, series: map[string]map[string]bool{}, next: map[string]time.Time{}}
 }
 
 func (t *alarmTwin) loaded() { t.reset = true }
@@ -115,8 +116,11 @@ func boundary(a *cloudwatch.Alarm, now time.Time) time.Time {
 func (t *alarmTwin) check(r *run, in cloud.Input, deltas []delta) {
 	before := map[string]*cloudwatch.Alarm{}
 	for _, d := range deltas {
-		if d.table == cloudwatch.Name+".alarms" {
+		switch d.table {
+		case cloudwatch.Name + ".alarms":
 			before[d.key], _ = d.old.(*cloudwatch.Alarm)
+		case cloudwatch.Name + ".metrics":
+			t.metric(d)
 		}
 	}
 	_, called := in.(cloud.Call)
@@ -146,6 +150,21 @@ func (t *alarmTwin) check(r *run, in cloud.Input, deltas []delta) {
 		}
 	}
 	t.reset = false
+}
+
+// metric notes a series that is new or gone.
+func (t *alarmTwin) metric(d delta) {
+	m, made := d.new.(*cloudwatch.Metric)
+	if !made {
+		m = d.old.(*cloudwatch.Metric)
+	}
+	id := metricID(scopeOf(d.key), m.Namespace, m.MetricName, m.Dimensions)
+	if t.series[id] == nil {
+		t.series[id] = map[string]bool{}
+	}
+	if t.series[id][d.key] = true; !made {
+		delete(t.series[id], d.key)
+	}
 }
 
 // due compares an alarm that has just been evaluated.
@@ -264,10 +283,9 @@ func (t *alarmTwin) samples(r *run, scope cloud.Scope, a *cloudwatch.Alarm, from
 		return all
 	}
 	points := r.rows.tables[cloudwatch.Name+".points"]
-	for key, x := range r.rows.tables[cloudwatch.Name+".metrics"] { // any order
-		m := x.value.(*cloudwatch.Metric)
-		if m.MetricName != a.MetricName || m.Namespace != a.Namespace || a.Unit != "" && m.Unit != a.Unit ||
-			metricID(scopeOf(key), m.Namespace, m.MetricName, m.Dimensions) != id {
+	for key := range t.series[id] { // any order
+		m, ok := r.rows.tables[cloudwatch.Name+".metrics"][key].value.(*cloudwatch.Metric)
+		if !ok || a.Unit != "" && m.Unit != a.Unit {
 			continue
 		}
 		for at := from - from%60; at < to; at += 60 {

@@ -29,7 +29,9 @@ func (r *run) finish() {
 	}
 	r.pass(time.Minute)
 	r.repair()
-	r.looks = 2 * time.Minute
+	r.pass(10 * time.Minute) // what was being launched is in service
+	r.unprotect()
+	r.looks, r.meters = 2*time.Minute, 5*time.Minute
 	r.pass(settling)
 	r.settled()
 	r.quiet, r.looks = true, 5*time.Minute
@@ -41,7 +43,7 @@ func (r *run) finish() {
 	r.quiet = false
 	r.settled()
 	r.orphans()
-	r.verify()
+	r.verify(true)
 }
 
 // ask makes a call that may be refused.
@@ -95,14 +97,23 @@ func (r *run) repairGroup(scope cloud.Scope, key string, g *autoscaling.Group, p
 		NewInstancesProtectedFromScaleIn: new(false), MinSize: new(int32(min(g.MinSize, 6))), MaxSize: new(int32(min(g.MaxSize, 6)))}
 	in.DesiredCapacity = new(int32(min(g.DesiredCapacity, 6)))
 	r.must(scope, autoscaling.Name, "UpdateAutoScalingGroup", in)
-	var protected []string
-	for _, m := range r.team(key) {
-		if m.Protected && (m.LifecycleState == "InService" || strings.HasSuffix(m.LifecycleState, "Standby")) {
-			protected = append(protected, m.ID)
+}
+
+// unprotect lets scale-in take whom it wants, for the balance of zones.
+func (r *run) unprotect() {
+	for _, key := range sortedKeys(r.rows.groups) {
+		g, scope := r.rows.groups[key], scopeOf(key)
+		var protected []string
+		for _, m := range r.team(key) {
+			if m.Protected && (m.LifecycleState == "InService" || strings.HasSuffix(m.LifecycleState, "Standby")) {
+				protected = append(protected, m.ID)
+			}
 		}
-	}
-	for ids := range slices.Chunk(protected, 50) {
-		r.must(scope, autoscaling.Name, "SetInstanceProtection", &asapi.SetInstanceProtectionInput{AutoScalingGroupName: &g.Name, InstanceIds: ids, ProtectedFromScaleIn: new(false)})
+		for ids := range slices.Chunk(protected, 50) {
+			if !g.Deleting {
+				r.must(scope, autoscaling.Name, "SetInstanceProtection", &asapi.SetInstanceProtectionInput{AutoScalingGroupName: &g.Name, InstanceIds: ids, ProtectedFromScaleIn: new(false)})
+			}
+		}
 	}
 }
 
@@ -223,7 +234,7 @@ func (r *run) settledGroup(key string, g *autoscaling.Group) {
 		least, most = min(least, n), max(most, n)
 	}
 	if most-least > 1 || len(counts) != len(g.AvailabilityZones) {
-		r.fail("every group is in balance", "%s: %s of %v", key, encoded(counts), g.AvailabilityZones)
+		r.fail("every group is in balance", "%s: %s of %v; %s; %s\n%s", key, encoded(counts), g.AvailabilityZones, r.why(key), encoded(g), r.teamText(key))
 	}
 	for _, a := range g.Attachments {
 		if a.State == "Removing" || a.State == "Adding" {

@@ -16,7 +16,7 @@ type form struct{ service, operation, text string }
 var forms = []form{
 	{"ec2", "CreateSecurityGroup", `{"GroupName":"@name","Description":"d","VpcId":"@vpcid"}`},
 	{"ec2", "AuthorizeSecurityGroupIngress", `{"GroupId":"@groupid","IpPermissions":[{"IpProtocol":"tcp","FromPort":80,"ToPort":80,"IpRanges":[{"CidrIp":"0.0.0.0/0"}]}]}`},
-	{"ec2", "CreateKeyPair", `{"KeyName":"@name"}`},
+	{"ec2", "CreateKeyPair", `{"KeyName":"@name","KeyType":"ed25519"}`},
 	{"ec2", "CreateSubnet", `{"VpcId":"@vpcid","CidrBlock":"172.31.96.0/24","AvailabilityZone":"@availabilityzone"}`},
 	{"ec2", "RunInstances", `{"ImageId":"@imageid","InstanceType":"t3.micro","MinCount":1,"MaxCount":2,"SubnetId":"@subnetid","SecurityGroupIds":["@groupid"],"TagSpecifications":[{"ResourceType":"instance","Tags":[{"Key":"Name","Value":"@name"}]}]}`},
 	{"ec2", "StopInstances", `{"InstanceIds":["@instanceid"]}`},

@@ -120,7 +120,7 @@ func Run(o Options) (result Result) {
 		r.act()
 		r.pass(pick(r.author, spans))
 		if r.step%checkEvery == checkEvery-1 {
-			r.verify()
+			r.verify(false)
 			r.look()
 		}
 	}

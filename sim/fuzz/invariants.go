@@ -124,7 +124,7 @@ func (r *run) checkActivity(d delta) {
 	case over && a.End.Before(a.Start):
 		r.fail("an activity ends after its start", "%s", encoded(a))
 	}
-	if was == nil && a.Kind == "terminate" && a.Scaling && a.InstanceID != "" {
+	if was == nil && a.Kind == "terminate" && a.Scaling && strings.Contains(a.Cause, "was selected for termination") {
 		for key, m := range r.rows.members { // any order
 			if m.ID == a.InstanceID && m.Protected && strings.HasSuffix(key, "/"+m.ID) {
 				r.fail("scale-in leaves protected instances alone", "%s", encoded(a))
@@ -136,7 +136,7 @@ func (r *run) checkActivity(d delta) {
 // moves are the lifecycle states that can follow each other within one step, those that are passed through included
 // (AS-LC-01 to AS-LC-07). Empty is no member.
 var moves = map[string]string{
-	"":                    "Pending Pending:Wait InService",
+	"":                    "Pending Pending:Wait InService Terminating Terminating:Wait Terminating:Proceed",
 	"Pending":             " Pending:Wait Pending:Proceed InService Terminating Terminating:Wait Terminating:Proceed Detaching",
 	"Pending:Wait":        " Pending:Proceed InService Terminating Terminating:Wait Terminating:Proceed Detaching",
 	"Pending:Proceed":     " InService Terminating Terminating:Wait Terminating:Proceed",
@@ -168,7 +168,7 @@ func (r *run) checkMove(d delta) {
 
 // states are the instance states that can follow each other in one step (EC-IN-01). Empty is no instance.
 var states = map[string]string{
-	"":               "pending",
+	"":               "pending shutting-down",
 	ec2.Pending:      "running stopped terminated shutting-down",
 	ec2.Running:      "stopping stopped shutting-down terminated",
 	ec2.Stopping:     "stopped shutting-down terminated",

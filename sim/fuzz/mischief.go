@@ -23,7 +23,7 @@ func (r *run) mischief() {
 	if r.strikes(Zone, 12) {
 		r.vanish(zones[r.upTo(Zone, len(zones))])
 	}
-	if r.strikes(Launch, 20) {
+	if r.strikes(Launch, 14) {
 		r.crowd()
 	}
 	if r.strikes(Clock, 10) {
@@ -109,7 +109,7 @@ func (r *run) vanish(zone string) {
 			continue
 		}
 		h := r.hosts[id]
-		if h.boots++; r.chanceOf(Zone, 30) {
+		if h.boots++; r.chanceOf(Zone, 30) && h.state != stopped {
 			delete(r.hosts, id)
 			continue
 		}
@@ -123,7 +123,7 @@ func (r *run) vanish(zone string) {
 
 // crowd takes the room of a zone, or breaks launches everywhere, for a while.
 func (r *run) crowd() {
-	zone, span := zones[r.upTo(Launch, len(zones))], time.Duration(1+r.upTo(Launch, 30))*time.Minute
+	zone, span := zones[r.upTo(Launch, len(zones))], time.Duration(1+r.upTo(Launch, 12))*time.Minute
 	if r.chanceOf(Launch, 30) {
 		r.broken = true
 		r.later(span, event{what: func() { r.broken = false }})

@@ -122,9 +122,12 @@ func keep[R any](m map[string]*R, c table.Change) {
 	m[c.Key] = c.Row.(*R)
 }
 
-// load makes a cloud of the rows.
-func (r *rows) load(into *cloud.Cloud) error {
+// load makes a cloud of the rows, with or without the points of metrics, which are most of them.
+func (r *rows) load(into *cloud.Cloud, points bool) error {
 	for _, name := range sortedKeys(r.tables) {
+		if !points && (name == cloudwatch.Name+".points" || name == cloudwatch.Name+".values") {
+			continue
+		}
 		for _, key := range sortedKeys(r.tables[name]) {
 			s := r.tables[name][key]
 			if s.text == nil {
@@ -142,7 +145,7 @@ func (r *rows) load(into *cloud.Cloud) error {
 }
 
 // differ finds a row that a cloud and the rows have not in common: its key, and what both have.
-func (r *rows) differ(c *cloud.Cloud) (key, is, not string) {
+func (r *rows) differ(c *cloud.Cloud, points bool) (key, is, not string) {
 	seen := 0
 	c.Dump(func(name, k string, row any) bool {
 		s, ok := r.tables[name][k]
@@ -173,8 +176,10 @@ func (r *rows) differ(c *cloud.Cloud) (key, is, not string) {
 		return key, is, not
 	}
 	total := 0
-	for _, t := range r.tables { // any order
-		total += len(t)
+	for name, t := range r.tables { // any order
+		if points || name != cloudwatch.Name+".points" && name != cloudwatch.Name+".values" {
+			total += len(t)
+		}
 	}
 	if total == seen {
 		return "", "", ""

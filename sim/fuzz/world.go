@@ -27,7 +27,8 @@ type world struct {
 	broken bool                   // nothing can be launched anywhere
 	first  bool                   // the next inventory is a daemon's first
 	load   float64                // CPU percents, shared by all instances
-	looks  time.Duration          // between inventories, measurements; health checks come a sixth of it
+	looks  time.Duration          // between inventories; health checks come six times as often
+	meters time.Duration          // between measurements
 }
 
 // host is an instance as it is on the host. One that is booting does not show.
@@ -48,7 +49,8 @@ const room = 36
 
 func newWorld(nature *rand.Rand) *world {
 	return &world{now: start, nature: nature, hosts: map[string]*host{}, images: map[string]bool{}, routes: map[string]elbv2.Route{},
-		dark: map[string]bool{}, full: map[string]bool{}, load: 200, looks: time.Minute}
+		dark: map[string]bool{}, full: map[string]bool{}, load: 200, looks: time.Minute,
+		meters: []time.Duration{time.Minute, 5 * time.Minute, 5 * time.Minute}[nature.IntN(3)]}
 }
 
 // event is what happens at an instant: a fact reaches the daemon, a wish of the daemon's is carried out, or neither.
@@ -178,6 +180,10 @@ func (r *run) boot(s ec2.Spec, launch bool) {
 		r.tell(ec2.InstanceRunning{ID: s.ID})
 		return
 	}
+	if h == nil && !launch { // its disk is gone
+		r.tell(ec2.LaunchFailed{ID: s.ID, Code: "Server.InternalError", Message: "It is not there."})
+		return
+	}
 	if !r.calm {
 		code := ""
 		switch {
@@ -264,15 +270,18 @@ func (w *world) alive(state string) []string {
 
 // rounds start what happens again and again: inventories, measurements, health checks.
 func (r *run) rounds() {
-	var look, check func()
+	var look, check, meter func()
 	look = func() {
 		r.inventory()
-		r.measure(r.looks)
-		r.traffic(r.looks)
+		r.later(r.looks, event{what: look})
+	}
+	meter = func() {
+		r.measure(r.meters)
+		r.traffic(r.meters)
 		if !r.calm {
 			r.load = max(0, min(2000, r.load+float64(r.nature.IntN(401)-200)))
 		}
-		r.later(r.looks, event{what: look})
+		r.later(r.meters, event{what: meter})
 	}
 	check = func() {
 		r.checks()
@@ -280,4 +289,5 @@ func (r *run) rounds() {
 	}
 	r.later(time.Second, event{what: look})
 	r.later(2*time.Second, event{what: check})
+	r.later(3*time.Second, event{what: meter})
 }
