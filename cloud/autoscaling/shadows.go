@@ -224,12 +224,10 @@ func (s *Service) shareAlarms(x *Shadow, in *ShadowPutInput) error {
 	for k := range in.Alarms {
 		given, named := &in.Alarms[k], false
 		for i := range x.Parts {
-			for _, arn := range given.AlarmActions {
-				if arn != "" && (arn == in.Policies[i].PolicyARN || strings.HasSuffix(arn, ":policyName/"+x.Parts[i].Policy.Name)) {
-					named = true
-					if err := x.Parts[i].take(given); err != nil {
-						return err
-					}
+			if in.Policies[i].names(given) && x.Parts[i].Policy.Type != typeTargetTracking {
+				named = true
+				if err := x.Parts[i].take(given); err != nil {
+					return err
 				}
 			}
 		}
@@ -261,6 +259,18 @@ func (s *Service) shareAlarms(x *Shadow, in *ShadowPutInput) error {
 		return invalid("the policies of a shadow may have %d alarms", alarmsAShadow)
 	}
 	return nil
+}
+
+// names tells whether an alarm and the policy belong together: one names the other.
+func (p *ShadowPolicy) names(a *metrics.PutMetricAlarmInput) bool {
+	for _, arn := range a.AlarmActions {
+		if arn != "" && arn == p.PolicyARN || strings.HasSuffix(arn, ":policyName/"+api.Value(p.PolicyName)) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(p.Alarms, func(b metrics.PutMetricAlarmInput) bool {
+		return api.Value(b.AlarmName) != "" && api.Value(b.AlarmName) == api.Value(a.AlarmName)
+	})
 }
 
 func said(err error) string {
