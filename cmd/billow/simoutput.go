@@ -166,7 +166,7 @@ func (p *progress) of(n int) func(done, total time.Duration) {
 		p.done[n] = float64(done) / float64(total)
 		if p.bar == nil && time.Since(p.began) > time.Second {
 			p.bar = progressbar.NewOptions(1000, progressbar.OptionSetWriter(os.Stderr), progressbar.OptionSetDescription("simulating"),
-				progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond))
+				progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionThrottle(100*time.Millisecond))
 		}
 		if p.bar != nil {
 			sum := 0.0

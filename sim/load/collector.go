@@ -48,6 +48,8 @@ type cell struct {
 const (
 	headPoints = 50_000
 	minute     = 60_000 // milliseconds
+
+	longestPeriod = 1440 * minute
 )
 
 func newCollector(name string, o Options) (*collector, error) {
@@ -137,6 +139,9 @@ func (c *collector) learn() error {
 	c.period = steps[(len(steps)-1)/2]
 	if c.period < 1000 {
 		return fmt.Errorf("%s: its values are %d ms apart; at least a second is needed", c.name, c.period)
+	}
+	if c.period > longestPeriod {
+		return fmt.Errorf("%s: its values are %s apart; a day is the most of which a load can be made", c.name, length(c.period))
 	}
 	if rest := c.period % 1000; rest != 0 {
 		c.period += 1000*((rest+500)/1000) - rest

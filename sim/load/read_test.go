@@ -398,6 +398,39 @@ func TestMoreRowsThanTheHead(t *testing.T) {
 	}
 }
 
+// FuzzRead: whatever a file has, it is a trace without anything that a trace must not have, or an error that names the file.
+func FuzzRead(f *testing.F) {
+	for _, text := range []string{
+		"time,value\n2026-01-02 03:00:00,1\n2026-01-02 03:01:00,5\n", "1400000040;1,5\n1400000100;2\n", "2026-10-25 02:00:00+02:00\t1\n2026-10-25 02:30:00\t2\n",
+		`{"MetricDataResults": [{"Id": "a", "Timestamps": ["2026-05-04T10:01:00Z", "2026-05-04T10:00:00Z"], "Values": [1, 2]}]}`,
+		`{"Datapoints": [{"Timestamp": "2026-05-04T10:01:00Z", "Sum": 1}, {"Timestamp": "2026-05-04T10:02:00Z", "Sum": 1}]}`,
+		"http 2018-07-02T22:22:48.364000Z app/web/50dc6c495c0c9188\n",
+	} {
+		f.Add(text)
+	}
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := ReadFrom(strings.NewReader(text), "load.csv", Options{Zone: berlin})
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "load.csv") {
+				t.Error(err)
+			}
+			return
+		}
+		if got.Step != time.Minute || len(got.Rates) == 0 {
+			t.Errorf("%d slots of %v", len(got.Rates), got.Step)
+		}
+		for i, r := range got.Rates {
+			if !(r >= 0) || math.IsInf(r, 0) {
+				t.Fatalf("%g in slot %d", r, i)
+			}
+		}
+	})
+}
+
 // BenchmarkRead is a file of five million lines, one a second.
 func BenchmarkRead(b *testing.B) {
 	b.ReportAllocs()

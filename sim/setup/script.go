@@ -51,7 +51,7 @@ func (s *script) statement(st *syntax.Stmt) error {
 	switch c := st.Cmd.(type) {
 	case *syntax.DeclClause: // export A=b
 		for _, a := range c.Args {
-			if a.Value != nil {
+			if a.Name != nil && a.Value != nil {
 				if err := s.assign(a); err != nil {
 					return err
 				}
@@ -150,6 +150,9 @@ func (s *script) parts(at syntax.Node, parts []syntax.WordPart, quoted bool) (st
 			}
 			out.WriteString(text)
 		case *syntax.ParamExp:
+			if p.Param == nil {
+				return "", s.fault(p, "a variable is used in a way that cannot be read")
+			}
 			value, set := s.vars[p.Param.Value]
 			if !set || p.Exp != nil || p.Slice != nil || p.Repl != nil || p.Length {
 				return "", s.fault(p, "the variable %s is not set before it is used, or is used in a way that cannot be read", p.Param.Value)

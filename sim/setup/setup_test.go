@@ -316,3 +316,25 @@ func TestRefused(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// FuzzText: whatever a file has, it is understood or refused with an error that names it.
+func FuzzText(f *testing.F) {
+	for _, name := range []string{"groups.json", "policies.json", "alarms.json", "templates.json", "others.json", "script.sh"} {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(text))
+	}
+	f.Add(small)
+	f.Fuzz(func(t *testing.T, text string) {
+		p := &pieces{}
+		err := p.text("file", text)
+		if err == nil {
+			_, err = p.build(Options{})
+		}
+		if err != nil && !strings.HasPrefix(err.Error(), "file") && !strings.HasPrefix(err.Error(), "there is no Auto Scaling group") {
+			t.Error(err)
+		}
+	})
+}
