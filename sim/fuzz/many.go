@@ -5,17 +5,20 @@ import (
 	"sync/atomic"
 )
 
-// Many makes runs that differ in their seeds only, side by side, and gives each result to report, one at a time, in no
-// order. It makes up to n runs, beginning with the seed of o, and no new ones once stop says so.
+// Many makes runs that differ in their seeds only, side by side, and gives each result to report, in no order. It makes up
+// to n runs, beginning with the seed of o, and no new ones once stop says so. Neither is called by two at a time.
 func Many(o Options, n, workers int, stop func() bool, report func(Result)) {
 	var next atomic.Uint64
 	var one sync.Mutex
 	var all sync.WaitGroup
 	for range max(1, workers) {
 		all.Go(func() {
-			for !stop() {
+			for {
+				one.Lock()
+				over := stop()
+				one.Unlock()
 				i := next.Add(1) - 1
-				if i >= uint64(n) {
+				if over || i >= uint64(n) {
 					return
 				}
 				x := o
