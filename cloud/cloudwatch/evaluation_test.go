@@ -123,6 +123,19 @@ func TestDecideAgainstItsTwin(t *testing.T) {
 	}
 }
 
+// TestComparisons: CW-AL-04, at the threshold and beside it.
+func TestComparisons(t *testing.T) {
+	for operator, want := range map[string][3]bool{
+		"GreaterThanThreshold": {false, false, true}, "GreaterThanOrEqualToThreshold": {false, true, true},
+		"LessThanThreshold": {true, false, false}, "LessThanOrEqualToThreshold": {true, true, false},
+	} {
+		a := Alarm{ComparisonOperator: operator, Threshold: 5}
+		if got := [3]bool{a.breaching(4), a.breaching(5), a.breaching(6)}; got != want {
+			t.Errorf("%s: %v, want %v", operator, got, want)
+		}
+	}
+}
+
 // TestActionsAndTheirTimes: three periods of a minute above the target lead to ALARM one minute after the third has ended
 // (AS-TT-22, CW-AL-03f); the policy's action comes then and once a minute (AS-TT-09, CW-AL-14), a topic's only once.
 func TestActionsAndTheirTimes(t *testing.T) {

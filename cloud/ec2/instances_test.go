@@ -187,6 +187,26 @@ func TestFailedLaunches(t *testing.T) {
 	w.wantState(ids[1], Stopped)
 }
 
+// TestNewsOfThePast: answers that come late or twice change nothing.
+func TestNewsOfThePast(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.hold = true
+	ids := w.run(2)
+	w.observe(InstanceRunning{ids[0]}, InstanceRunning{ids[1]})
+	w.observe(LaunchFailed{ids[0], "Server.InternalError", "a copy of another answer"})
+	w.wantState(ids[0], Running)
+	call[shape.TerminateInstancesOutput](w, &shape.TerminateInstancesInput{InstanceIds: ids[1:]})
+	w.observe(InstanceTerminated{ids[1]})
+	w.wishes = nil
+	w.observe(InstanceRunning{ids[1]})
+	w.wantState(ids[1], Terminated)
+	w.now = w.now.Add(time.Minute)
+	w.observe(Inventory{Began: w.now, Instances: []Seen{{ids[0], Running, ""}, {ids[1], Running, ""}}})
+	if len(w.wishes) != 1 || w.wishes[0] != (TerminateInstance{ID: ids[1]}) {
+		t.Errorf("wishes %v; what came back after its end is ended again", w.wishes)
+	}
+}
+
 func TestStatusChecks(t *testing.T) { // EC-IN-05
 	w := newWorld(t, Options{})
 	id := w.run(1)[0]

@@ -73,6 +73,25 @@ func TestMonitoring(t *testing.T) {
 	}
 }
 
+// An instance that came up in the middle of a minute was as busy as it was, not half as busy.
+func TestPartOfAMinute(t *testing.T) {
+	w := newWorld(t, Options{})
+	id := w.run(1, func(in *shape.RunInstancesInput) {
+		in.Monitoring = &shape.RunInstancesMonitoringEnabled{Enabled: new(true)}
+	})[0]
+	for _, second := range []int{40, 60} {
+		to := t0.Add(time.Duration(second) * time.Second)
+		w.now = to
+		w.observe(Usage{From: to.Add(-20 * time.Second), To: to, Samples: []UsageSample{{ID: id, CPUPercent: 90, NetworkIn: 100}}})
+	}
+	if p := w.points("InstanceId", id, "CPUUtilization")["12:00"]; p.Average == nil || *p.Average != 90 {
+		t.Errorf("CPU %+v, want 90", p)
+	}
+	if p := w.points("InstanceId", id, "NetworkIn")["12:00"]; p.Sum == nil || *p.Sum != 200 {
+		t.Errorf("bytes %+v, want 200", p)
+	}
+}
+
 // Batches that do not keep to whole minutes lose nothing and count for one minute each.
 func TestBatchesBesideTheMinute(t *testing.T) {
 	w := newWorld(t, Options{})
