@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -22,8 +23,11 @@ import (
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/autoscaling"
 	"github.com/billow-cloud/billow/cloud/ec2"
+	"github.com/billow-cloud/billow/driver"
+	"github.com/billow-cloud/billow/driver/sim"
 	"github.com/billow-cloud/billow/flight"
 	"github.com/billow-cloud/billow/sim/replay"
+	"github.com/billow-cloud/billow/wire"
 )
 
 // replayed goes through a data directory's recording, in which nothing may differ.
@@ -257,5 +261,38 @@ func TestAServerWithoutRoomForARecordingGoesOn(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(c.Data, "billow.db")); errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
+	}
+}
+
+// BenchmarkStep is what a call costs whoever makes it, with and without the recorder.
+func BenchmarkStep(b *testing.B) {
+	for _, keep := range []int64{0, 64 << 20} {
+		c := Config{Auth: AuthNone, Instant: true, Data: b.TempDir(), TimeScale: 1, Flight: keep}
+		c.Listen, c.Modelled, c.DNSSuffix, c.Log = "127.0.0.1:0", true, "localhost", slog.New(slog.DiscardHandler)
+		c.Driver = func() (driver.Driver, error) { return sim.New(sim.Config{Dir: filepath.Join(c.Data, "sim")}) }
+		d, err := Open(c)
+		if err != nil {
+			b.Fatal(err)
+		}
+		scope := cloud.Scope{Account: wire.DefaultAccount, Region: wire.DefaultRegion}
+		call := func(operation string, in any) cloud.Call {
+			return cloud.Call{Scope: scope, RequestID: "0b0f1d4e-1f5e-4b5c-8a5e-0123456789ab", Service: ec2.Name, Operation: operation, In: in}
+		}
+		out, _ := d.loop.step(call("RunInstances", &ec2api.RunInstancesInput{
+			ImageId: new("ami-0123456789abcdef0"), InstanceType: new("t3.micro"), MinCount: new(int32(10)), MaxCount: new(int32(10)),
+		}))
+		id := *out.Reply.(*ec2api.RunInstancesOutput).Instances[0].InstanceId
+		for name, in := range map[string]cloud.Input{
+			"DescribeInstances": call("DescribeInstances", &ec2api.DescribeInstancesInput{InstanceIds: []string{id}}),
+			"CreateTags":        call("CreateTags", &ec2api.CreateTagsInput{Resources: []string{id}, Tags: []ec2api.Tag{{Key: new("k"), Value: new("v")}}}),
+			"tick":              cloud.Tick{},
+		} {
+			b.Run(fmt.Sprintf("%s/recorded=%t", name, keep > 0), func(b *testing.B) {
+				for b.Loop() {
+					d.loop.step(in)
+				}
+			})
+		}
+		d.release()
 	}
 }

@@ -95,6 +95,7 @@ func TestTheDemoReplays(t *testing.T) {
 	if len(r.Activities) != len(told.Activities) || len(r.Notes) > 0 || r.Segments != 1 {
 		t.Errorf("%d activities of %d, %d segments, notes %v", len(r.Activities), len(told.Activities), r.Segments, r.Notes)
 	}
+	continued(t, dir, r.Activities[len(r.Activities)-1].StartTime.Add(2*time.Minute))
 	size := int64(0)
 	files, _ := filepath.Glob(filepath.Join(dir, "*.blw"))
 	for _, f := range files {
@@ -103,6 +104,36 @@ func TestTheDemoReplays(t *testing.T) {
 		}
 	}
 	t.Logf("%d steps in %d bytes", r.Steps, size)
+}
+
+// continued goes on from an instant with another target, for which fewer instances are enough.
+func continued(t *testing.T, recording string, at time.Time) {
+	t.Helper()
+	policy := filepath.Join(t.TempDir(), "cpu.json")
+	if err := os.WriteFile(policy, []byte(`{"TargetValue": 95, "PredefinedMetricSpecification": {"PredefinedMetricType": "ASGAverageCPUUtilization"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"sim", "replay", recording, "--at", at.UTC().Format(time.RFC3339), "--policy", policy}
+	out, err := exec.Command(binary, append(args, "--json")...).Output()
+	type summary struct {
+		Hours   float64 `json:"instance_hours"`
+		Actions int     `json:"actions"`
+	}
+	var c struct {
+		Target                  float64
+		Happened, Same, Changed struct{ Summary summary }
+	}
+	if err != nil || json.Unmarshal(out, &c) != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if c.Target != 50 || c.Happened.Summary.Actions < 3 || c.Same.Summary.Hours < 0.7*c.Happened.Summary.Hours || c.Same.Summary.Hours > 1.4*c.Happened.Summary.Hours ||
+		c.Changed.Summary.Hours >= c.Same.Summary.Hours {
+		t.Errorf("continued: %+v", c)
+	}
+	if out, err := exec.Command(binary, args...).CombinedOutput(); err != nil || !strings.Contains(string(out), "What would have happened") {
+		t.Errorf("continued: %v: %s", err, out)
+	}
+	t.Logf("instance-hours: %.2f happened, %.2f in the model, %.2f with another target", c.Happened.Summary.Hours, c.Same.Summary.Hours, c.Changed.Summary.Hours)
 }
 
 // TestAReplayOverAKill: the server is killed while its group changes and started again; the recording of both lives gives

@@ -9,6 +9,7 @@ import (
 
 	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/autoscaling"
 	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/elbv2"
 	"github.com/billow-cloud/billow/cloud/sns"
@@ -21,7 +22,7 @@ var factTypes = []reflect.Type{
 	reflect.TypeFor[ec2.ConsoleOutput](), reflect.TypeFor[ec2.ImageCaptured](), reflect.TypeFor[ec2.ImageFailed](),
 	reflect.TypeFor[ec2.Inventory](), reflect.TypeFor[ec2.Usage](),
 	reflect.TypeFor[elbv2.TargetChecked](), reflect.TypeFor[elbv2.TargetDrained](), reflect.TypeFor[elbv2.Traffic](),
-	reflect.TypeFor[sns.Delivered](),
+	reflect.TypeFor[sns.Delivered](), reflect.TypeFor[autoscaling.GroupUsage](),
 }
 
 var factNumbers = func() map[reflect.Type]uint64 {

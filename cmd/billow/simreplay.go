@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,12 +21,23 @@ type simReplay struct {
 	Group     string    `help:"Only this Auto Scaling group." placeholder:"NAME"`
 	Force     bool      `help:"Replay what another build has recorded, too."`
 	JSON      bool      `name:"json" help:"Print JSON."`
+	At        time.Time `help:"Continue from this instant in virtual time, with what --policy and --remove change." placeholder:"TIME"`
+	Until     time.Time `help:"Up to this instant; the recording's end if it is not given, or earlier." placeholder:"TIME"`
+	Policy    []string  `help:"Policies, alarms or schedules, as aws describes or takes them: they replace those of the same name." aliases:"policies,alarm" placeholder:"FILE" type:"existingfile" sep:"none"`
+	Remove    []string  `help:"A policy to be removed." placeholder:"NAME" sep:"none"`
+	World     string    `help:"A world model to continue in, in place of the measured one; see billow sim world." placeholder:"FILE" type:"existingfile"`
 }
 
-func (s *simReplay) Run() error {
+func (s *simReplay) Run(ctx context.Context) error {
 	files, err := flight.Files(s.Recording)
 	if err != nil {
 		return err
+	}
+	switch continued := len(s.Policy)+len(s.Remove) > 0; {
+	case !s.At.IsZero():
+		return s.proceed(ctx, files)
+	case continued || s.World != "" || !s.Until.IsZero():
+		return errors.New("--policy, --remove, --world and --until need --at: the instant from which on something is different")
 	}
 	r, err := replay.Replay(files, replay.Options{Build: flight.ThisBuild(), Force: s.Force, To: s.To})
 	if err != nil {
