@@ -11,6 +11,7 @@ import (
 	ec2api "github.com/billow-cloud/billow/api/ec2"
 	elbapi "github.com/billow-cloud/billow/api/elbv2"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/region"
 )
 
@@ -123,6 +124,16 @@ func (r *run) look() {
 		r.call(here, listeners, &elbapi.DescribeListenersInput{LoadBalancerArn: &arn})
 	}
 	r.looking = false
+	for _, key := range sortedKeys(r.rows.tables[ec2.Name+".images"]) {
+		if i := r.rows.tables[ec2.Name+".images"][key].value.(*ec2.Image); !i.BuiltIn && scopeOf(key) == here {
+			r.learn("ownimage", i.ID)
+		}
+	}
+	for _, key := range sortedKeys(r.rows.tables[ec2.Name+".vpcs"]) {
+		if v := r.rows.tables[ec2.Name+".vpcs"][key].value.(*ec2.VPC); !v.Default && scopeOf(key) == here {
+			r.learn("emptyvpc", v.ID)
+		}
+	}
 }
 
 // stage makes what a workload needs to be worth something: each of the first forms as it is.

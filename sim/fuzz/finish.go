@@ -31,11 +31,11 @@ func (r *run) finish() {
 	r.repair()
 	r.pass(10 * time.Minute) // what was being launched is in service
 	r.unprotect()
-	r.looks, r.meters = 2*time.Minute, 5*time.Minute
+	r.looks, r.meters = 2*time.Minute, 10*time.Minute
 	r.pass(settling)
 	r.settled()
-	r.quiet, r.looks = true, 5*time.Minute
-	if r.options.Seed%8 == 0 {
+	r.quiet, r.looks, r.meters = true, 10*time.Minute, 30*time.Minute
+	if r.options.Seed%16 == 0 {
 		r.pass(24 * time.Hour)
 	} else {
 		r.pass(2 * time.Hour)
@@ -43,7 +43,7 @@ func (r *run) finish() {
 	r.quiet = false
 	r.settled()
 	r.orphans()
-	r.verify(true)
+	r.verify(r.options.Seed%4 == 0)
 }
 
 // ask makes a call that may be refused.

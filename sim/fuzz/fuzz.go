@@ -132,7 +132,7 @@ func Run(o Options) (result Result) {
 var spans = []time.Duration{0, 0, 0, time.Millisecond, time.Second, 20 * time.Second, time.Minute, 2 * time.Minute}
 
 // checkEvery is how often, in steps of the workload, the whole of the rows is compared and a load is tried.
-const checkEvery = 40
+const checkEvery = 50
 
 // fresh is an empty cloud.
 func (r *run) fresh() *cloud.Cloud {

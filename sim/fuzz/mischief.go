@@ -35,9 +35,27 @@ func (r *run) mischief() {
 		}}}
 		r.call(here, find(r.ops, cloudwatch.Name, "PutMetricData"), in)
 	}
+	if r.chance(1) {
+		r.move()
+	}
 	if extra := r.loners(); len(extra) > 8 {
 		r.call(here, find(r.ops, ec2.Name, "TerminateInstances"), &ec2api.TerminateInstancesInput{InstanceIds: []string{pick(r.author, extra)}})
 	}
+}
+
+// move takes the default VPC of the other scope away, if nothing is in it, and makes it again.
+func (r *run) move() {
+	for _, key := range sortedKeys(r.rows.tables[ec2.Name+".subnets"]) {
+		if n := r.rows.tables[ec2.Name+".subnets"][key].value.(*ec2.Subnet); scopeOf(key) == there {
+			r.ask(there, ec2.Name, "DeleteSubnet", &ec2api.DeleteSubnetInput{SubnetId: &n.ID})
+		}
+	}
+	for _, key := range sortedKeys(r.rows.tables[ec2.Name+".vpcs"]) {
+		if v := r.rows.tables[ec2.Name+".vpcs"][key].value.(*ec2.VPC); scopeOf(key) == there {
+			r.ask(there, ec2.Name, "DeleteVpc", &ec2api.DeleteVpcInput{VpcId: &v.ID})
+		}
+	}
+	r.ask(there, ec2.Name, "CreateDefaultVpc", &ec2api.CreateDefaultVpcInput{})
 }
 
 // loners are the running instances that belong to no group.

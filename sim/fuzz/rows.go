@@ -148,6 +148,9 @@ func (r *rows) load(into *cloud.Cloud, points bool) error {
 func (r *rows) differ(c *cloud.Cloud, points bool) (key, is, not string) {
 	seen := 0
 	c.Dump(func(name, k string, row any) bool {
+		if !points && (name == cloudwatch.Name+".points" || name == cloudwatch.Name+".values") {
+			return true
+		}
 		s, ok := r.tables[name][k]
 		if name == "cloud" && !ok {
 			return true // not stored before it is first drawn from

@@ -164,7 +164,7 @@ func (r *run) pass(span time.Duration) {
 // verify compares everything: the live rows with the sum of all changes, and what a load of them comes to. The points of
 // metrics, which nothing hangs on, are loaded at the end only, and whenever the daemon is killed.
 func (r *run) verify(points bool) {
-	if key, is, not := r.rows.differ(r.cloud, true); key != "" {
+	if key, is, not := r.rows.differ(r.cloud, points); key != "" {
 		r.fail("the changes are the cloud", "%s is\n%s\nnot\n%s", key, is, not)
 	}
 	r.tick() // what is due now would be due for a loaded cloud too

@@ -2,6 +2,7 @@ package fuzz
 
 import (
 	"container/heap"
+	"encoding/json"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -165,6 +166,10 @@ func (r *run) carryOut(e cloud.Effect) {
 	case ec2.DeleteImage:
 		delete(r.images, e.ImageID)
 	case sns.DeliverHTTP:
+		var message struct{ Token string }
+		if json.Unmarshal([]byte(e.Body), &message) == nil {
+			r.learn("token", message.Token)
+		}
 		status := 200
 		if !r.calm {
 			status = []int{200, 200, 404, 500, 0}[r.nature.IntN(5)]
