@@ -42,6 +42,21 @@ func TestHeartbeatsEndAtTheGlobalTimeout(t *testing.T) {
 	}
 }
 
+// TestAMarkDoesNotStopAHooksClock: nothing else happens to the instance at the time at which its hook is to end.
+func TestAMarkDoesNotStopAHooksClock(t *testing.T) {
+	w := scaledWorld(t, 0, 1, 0, nil)
+	must[shape.PutLifecycleHookOutput](w, Name, "PutLifecycleHook", &shape.PutLifecycleHookInput{AutoScalingGroupName: new("g"), LifecycleHookName: new("h"),
+		LifecycleTransition: new(launchingTransition), HeartbeatTimeout: new(int32(300)), DefaultResult: new(resultContinue)})
+	must[shape.SetDesiredCapacityOutput](w, Name, "SetDesiredCapacity", &shape.SetDesiredCapacityInput{AutoScalingGroupName: new("g"), DesiredCapacity: new(int32(1))})
+	w.advance(2 * time.Minute)
+	id := w.only()
+	must[shape.SetInstanceHealthOutput](w, Name, "SetInstanceHealth", &shape.SetInstanceHealthInput{InstanceId: &id, HealthStatus: new(unhealthy)})
+	w.advance(4 * time.Minute)
+	if m, there := w.s.members.Table.Get(here.String() + "/" + id); there {
+		t.Errorf("%s is %s and was to be replaced", id, m.LifecycleState)
+	}
+}
+
 // only is the one instance that runs.
 func (w *world) only() (id string) {
 	for id = range w.running {

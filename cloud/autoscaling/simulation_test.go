@@ -198,6 +198,7 @@ func someMember(w *world, rng *rand.Rand) string {
 // holds checks what is true after every step.
 func holds(t *testing.T, w *world) {
 	t.Helper()
+	tallied(t, w)
 	owners := map[string]bool{}
 	for _, m := range w.s.members.Everywhere() {
 		steady := m.LifecycleState == stateInService || m.LifecycleState == stateStandby
