@@ -419,7 +419,7 @@ func (b bound) side(unit string) string {
 // between the last two. It is told as a round number if it is one.
 func (q *inquiry) boundary(with func(float64) scene, from, dir, size, limit float64) (bound, bool) {
 	no, yes, found := from, from, false
-	for stride := size / 1024; stride <= size*64 && !found; stride *= 2 {
+	for stride := size / 1024; stride <= size*8 && !found; stride *= 2 {
 		next := from + dir*stride
 		if (next-limit)*dir > 0 {
 			next = limit
@@ -448,7 +448,7 @@ func (q *inquiry) boundary(with func(float64) scene, from, dir, size, limit floa
 		}
 	}
 	b := bound{up: dir > 0, sure: yes}
-	if round := math.Round(yes*100) / 100; math.Abs(round-yes) <= 1e-9*max(1, math.Abs(yes)) {
+	if round := math.Round(yes*100) / 100; math.Abs(round-yes) <= 1e-7*max(1, math.Abs(yes)) {
 		b.at = round
 		if b.inclusive = q.differs(with(round)); b.inclusive {
 			b.sure = round

@@ -27,6 +27,7 @@ type DecisionRecord struct {
 	Signals  []Signal // with the names of their policies only: what these were is in a PolicySet
 	Decision Decision
 	Barred   string `json:",omitempty"` // why the policies were not asked
+	Policies int64  // the time of the PolicySet
 }
 
 // GroupState is a group as it was at an instant.
@@ -132,9 +133,16 @@ func (s *Service) keep(tx *cloud.Tx, group string, change func(*Minute)) {
 	if first >= edge-600 { // some at a time: what is left has to be moved
 		return
 	}
-	last := first // the newest of the old ones stays: it says how the group was at the edge
-	s.diary.minutes.Range(key, first, edge, func(at int64, _ Minute) bool { last = at; return true })
+	last, oldest := first, Minute{} // the newest of the old ones stays, and says how the group was then
+	s.diary.minutes.Range(key, first, edge, func(at int64, m Minute) bool {
+		if m.State == nil {
+			m.State = oldest.State
+		}
+		last, oldest = at, m
+		return true
+	})
 	s.diary.minutes.Trim(tx.Journal(), key, last)
+	s.diary.minutes.Put(tx.Journal(), key, last, oldest)
 }
 
 // snapshot is the group as it is now.
@@ -192,6 +200,7 @@ func (s *Service) keepDecision(tx *cloud.Tx, group string, r DecisionRecord) {
 		return
 	}
 	r.At = tx.Now()
+	r.Policies, _, _ = s.diary.policySets.Last(logKey(tx, group))
 	r.Signals = slices.Clone(r.Signals)
 	for i := range r.Signals {
 		x := &r.Signals[i]
@@ -216,10 +225,11 @@ func (s *Service) notePolicies(tx *cloud.Tx, group string) {
 		set.Policies = append(set.Policies, p)
 	}
 	key, log := logKey(tx, group), s.diary.policySets
-	if _, last, had := log.Last(key); had && reflect.DeepEqual(last, set) {
+	newest, last, had := log.Last(key)
+	if had && reflect.DeepEqual(last, set) {
 		return
 	}
-	log.Put(tx.Journal(), key, tx.Now().Unix(), set)
+	log.Put(tx.Journal(), key, max(tx.Now().Unix(), newest+1), set) // a time of its own for each
 	var times []int64
 	log.Range(key, 0, math.MaxInt64, func(at int64, _ PolicySet) bool { times = append(times, at); return true })
 	if n := len(times) - policySetsKept; n > 0 {
@@ -295,16 +305,16 @@ func (s *Service) stateAt(tx *cloud.Tx, group string, at time.Time) (GroupState,
 
 // policiesAt are the policies that a group had at an instant; known is false if that is not known, and these are the
 // oldest that are.
-func (s *Service) policiesAt(tx *cloud.Tx, group string, at time.Time) (policies []Policy, known bool) {
+func (s *Service) policiesAt(tx *cloud.Tx, group string, at int64) (policies []Policy, known bool) {
 	var oldest, found *PolicySet
 	s.diary.policySets.Range(logKey(tx, group), 0, math.MaxInt64, func(when int64, set PolicySet) bool {
 		if oldest == nil {
 			oldest = &set
 		}
-		if when <= at.Unix() {
+		if when <= at {
 			found = &set
 		}
-		return when <= at.Unix()
+		return when <= at
 	})
 	switch {
 	case found != nil:

@@ -273,10 +273,10 @@ func (s *Service) account(tx *cloud.Tx, g Group, at, from time.Time) *account {
 	if !from.IsZero() {
 		a.from = from.Add(-2 * time.Minute)
 	}
-	policies, _ := s.policiesAt(tx, g.Name, at)
+	policies, _ := s.policiesAt(tx, g.Name, at.Unix())
 	for _, p := range policies {
 		for _, name := range a.alarmNames(p) {
-			if x, ok := a.alarm(name, at); ok && x.Interval() < a.step {
+			if x, ok := a.alarm(name, at, at); ok && x.Interval() < a.step {
 				a.step = x.Interval()
 			}
 		}
@@ -284,13 +284,13 @@ func (s *Service) account(tx *cloud.Tx, g Group, at, from time.Time) *account {
 	return a
 }
 
-func (a *account) alarm(name string, at time.Time) (cloudwatch.Alarm, bool) {
+func (a *account) alarm(name string, at, state time.Time) (cloudwatch.Alarm, bool) {
 	t := a.timelines[name]
 	if t == nil {
 		t = new(a.s.cloudwatch.Timeline(a.tx, name, a.from))
 		a.timelines[name] = t
 	}
-	return t.At(at)
+	return t.At(at, state)
 }
 
 func (a *account) alarmNames(p Policy) []string {
@@ -326,7 +326,7 @@ func (a *account) evaluation(at time.Time) (Explanation, scene) {
 		state = a.s.snapshot(a.tx, a.g)
 		x.Notes = append(x.Notes, "how the group was then is not kept yet: it is shown as it is now")
 	}
-	policies, sure := a.s.policiesAt(a.tx, a.g.Name, until)
+	policies, sure := a.s.policiesAt(a.tx, a.g.Name, which(record, due, at, until))
 	if !sure && len(policies) > 0 {
 		x.Notes = append(x.Notes, "which policies the group had then is not kept: they are shown as they were later")
 	}
@@ -342,6 +342,18 @@ func (a *account) evaluation(at time.Time) (Explanation, scene) {
 	a.tell(&x, &sc, d, state, record != nil)
 	x.Activities = a.activities(due, due.Add(a.step), x.Decided)
 	return x, sc
+}
+
+// which says when the policies to be told about were those of the group: of a decision its own; else those that were there
+// when alarms were due, or, of a later instant, those of then: their alarms may not have been due yet.
+func which(record *DecisionRecord, due, at, until time.Time) int64 {
+	switch {
+	case record != nil:
+		return record.Policies
+	case at.Before(until):
+		return due.Unix() - 1
+	}
+	return until.Unix()
 }
 
 // scene puts together what the policies knew: from the record of their decision where there is one, else from the group's
@@ -415,7 +427,10 @@ func (a *account) post(sc *scene, g Group, p Policy, record *DecisionRecord, due
 
 // sight is one alarm as it was: in the state before the evaluation, with the data that it looked at and the state after.
 func (a *account) sight(p Policy, name string, due, until time.Time) (sight, bool) {
-	x, ok := a.alarm(name, until)
+	x, ok := a.alarm(name, due.Add(-time.Millisecond), until) // what was changed at the same instant was so after the evaluation
+	if !ok {
+		x, ok = a.alarm(name, until, until)
+	}
 	if !ok || p.Type != typeTargetTracking && !slices.ContainsFunc([]string{cloudwatch.StateOK, cloudwatch.StateAlarm, cloudwatch.StateInsufficientData},
 		func(state string) bool {
 			actions := x
@@ -431,7 +446,7 @@ func (a *account) sight(p Policy, name string, due, until time.Time) (sight, boo
 	case p.Type == typeTargetTracking:
 		s.role = roleLow
 	}
-	if before, ok := a.alarm(name, due.Add(-time.Millisecond)); ok {
+	if before, ok := a.alarm(name, due.Add(-time.Millisecond), due.Add(-time.Millisecond)); ok {
 		s.alarm.StateValue, s.alarm.StateTransitionedTimestamp = before.StateValue, before.StateTransitionedTimestamp
 	}
 	e, err := a.s.cloudwatch.EvaluateAt(a.tx, &s.alarm, due)

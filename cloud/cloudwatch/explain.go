@@ -207,9 +207,9 @@ func (t *Timeline) add(h HistoryItem) {
 	}
 }
 
-// At is the alarm as it was at an instant, with its state then; false if it did not exist. Where the history does not go
-// back so far, it is the oldest that is known.
-func (t *Timeline) At(at time.Time) (Alarm, bool) {
+// At is the alarm as it was at an instant, in the state of that or of another instant; false if it did not exist. Where the
+// history does not go back so far, it is the oldest that is known.
+func (t *Timeline) At(at, state time.Time) (Alarm, bool) {
 	a, there := t.now, t.exists
 	for i, c := range slices.Backward(t.configs) {
 		if !c.at.After(at) {
@@ -229,7 +229,7 @@ func (t *Timeline) At(at time.Time) (Alarm, bool) {
 		a.StateValue, a.StateReason, a.StateReasonData = t.now.StateValue, t.now.StateReason, t.now.StateReasonData
 		a.StateTransitionedTimestamp = t.now.StateTransitionedTimestamp
 	} else if n > 0 {
-		a = t.stateAt(a, at)
+		a = t.stateAt(a, state)
 	}
 	a.StateUpdatedTimestamp = a.StateTransitionedTimestamp
 	return a, true
@@ -246,7 +246,11 @@ func (t *Timeline) stateAt(a Alarm, at time.Time) Alarm {
 			return set(x.new, x.at)
 		}
 	}
-	return set(t.states[0].old, time.Time{})
+	since := time.Time{}
+	if first := t.configs; len(first) > 0 && first[0].kind == "Create" && !first[0].at.After(at) {
+		since = first[0].at
+	}
+	return set(t.states[0].old, since)
 }
 
 // AlarmsCalling gives, in order, the names of the alarms that call an ARN now, and of those that were made, changed or
