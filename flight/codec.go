@@ -24,27 +24,36 @@ type coder struct {
 	zero func(v reflect.Value) bool
 }
 
-var (
-	coders   sync.Map // reflect.Type -> *coder
+// codec is a set of coders.
+type codec struct {
+	// empty has an empty list, map or blob written as none: rows that were loaded from their JSON have the one for the
+	// other, which makes no difference to what they mean. What is written so is not read back.
+	empty    bool
 	building sync.Mutex
-)
+	coders   sync.Map // reflect.Type -> *coder
+}
 
-func coderOf(t reflect.Type) *coder {
-	if c, ok := coders.Load(t); ok {
+var exact, meaning = &codec{}, &codec{empty: true}
+
+func (x *codec) of(t reflect.Type) *coder {
+	if c, ok := x.coders.Load(t); ok {
 		return c.(*coder)
 	}
-	building.Lock()
-	defer building.Unlock()
-	made := map[reflect.Type]*coder{}
-	c := make1(t, made)
-	for t, c := range made { // any order
-		coders.LoadOrStore(t, c)
+	x.building.Lock()
+	defer x.building.Unlock()
+	m := maker{x, map[reflect.Type]*coder{}}
+	c := m.coder(t)
+	for t, c := range m.made { // any order
+		x.coders.LoadOrStore(t, c)
 	}
 	return c
 }
 
 // put appends a value.
-func put(b []byte, v reflect.Value) []byte { return coderOf(v.Type()).put(b, v) }
+func (x *codec) put(b []byte, v reflect.Value) []byte { return x.of(v.Type()).put(b, v) }
+
+// none tells whether a list, map or blob is written as none.
+func (x *codec) none(v reflect.Value) bool { return v.IsNil() || x.empty && v.Len() == 0 }
 
 // source is what is left to read; after an error it gives zeros.
 type source struct {
@@ -119,15 +128,21 @@ var (
 	bytesType = reflect.TypeFor[[]byte]()
 )
 
-func make1(t reflect.Type, made map[reflect.Type]*coder) *coder {
-	if c, ok := coders.Load(t); ok {
+// maker makes the coder of a type and of its parts.
+type maker struct {
+	*codec
+	made map[reflect.Type]*coder
+}
+
+func (m maker) coder(t reflect.Type) *coder {
+	if c, ok := m.coders.Load(t); ok {
 		return c.(*coder)
 	}
-	if c, ok := made[t]; ok {
+	if c, ok := m.made[t]; ok {
 		return c
 	}
 	c := &coder{zero: reflect.Value.IsZero}
-	made[t] = c // before its parts: a type may contain itself
+	m.made[t] = c // before its parts: a type may contain itself
 	switch k := t.Kind(); {
 	case t == timeType:
 		c.put, c.get = putTime, getTime
@@ -159,19 +174,24 @@ func make1(t reflect.Type, made map[reflect.Type]*coder) *coder {
 		c.put = func(b []byte, v reflect.Value) []byte { return putString(b, v.String()) }
 		c.get = func(s *source, v reflect.Value) { v.SetString(s.string()) }
 	case t.ConvertibleTo(bytesType) && k == reflect.Slice:
-		c.put, c.get = putBytes, getBytes
+		c.bytes(m)
 	case k == reflect.Slice:
-		c.slice(make1(t.Elem(), made))
+		c.slice(m, m.coder(t.Elem()))
 	case k == reflect.Array:
-		c.array(t.Len(), make1(t.Elem(), made))
+		c.array(t.Len(), m.coder(t.Elem()))
 	case k == reflect.Map:
-		c.table(t, make1(t.Key(), made), make1(t.Elem(), made))
+		c.table(m, t)
 	case k == reflect.Pointer:
-		c.pointer(t.Elem(), make1(t.Elem(), made))
+		c.pointer(t.Elem(), m.coder(t.Elem()))
 	case k == reflect.Struct:
-		c.structure(t, made)
-	case k == reflect.Interface:
-		c.put = putInterface
+		c.structure(m, t)
+	case k == reflect.Interface: // enough to compare; it is not read back
+		c.put = func(b []byte, v reflect.Value) []byte {
+			if v.IsNil() {
+				return append(b, 0)
+			}
+			return m.put(putString(append(b, 1), v.Elem().Type().String()), v.Elem())
+		}
 		c.get = func(s *source, v reflect.Value) { s.fail(fmt.Errorf("%v says nothing of its type", t)) }
 	default:
 		c.put = func(b []byte, v reflect.Value) []byte { panic(fmt.Sprintf("flight: a %v has no written form", t)) }
@@ -180,24 +200,18 @@ func make1(t reflect.Type, made map[reflect.Type]*coder) *coder {
 	return c
 }
 
-// putInterface is enough to compare; it is not read back.
-func putInterface(b []byte, v reflect.Value) []byte {
-	if v.IsNil() {
-		return append(b, 0)
+func (c *coder) bytes(m maker) {
+	c.zero = m.none
+	c.put = func(b []byte, v reflect.Value) []byte {
+		if m.none(v) {
+			return append(b, 0)
+		}
+		return append(binary.AppendUvarint(b, uint64(v.Len())+1), v.Bytes()...)
 	}
-	return put(putString(append(b, 1), v.Elem().Type().String()), v.Elem())
-}
-
-func putBytes(b []byte, v reflect.Value) []byte {
-	if v.IsNil() {
-		return append(b, 0)
-	}
-	return append(binary.AppendUvarint(b, uint64(v.Len())+1), v.Bytes()...)
-}
-
-func getBytes(s *source, v reflect.Value) {
-	if n := s.count(); n >= 0 {
-		v.SetBytes(append(make([]byte, 0, n), s.bytes(uint64(n))...))
+	c.get = func(s *source, v reflect.Value) {
+		if n := s.count(); n >= 0 {
+			v.SetBytes(append(make([]byte, 0, n), s.bytes(uint64(n))...))
+		}
 	}
 }
 
@@ -222,9 +236,10 @@ func getTime(s *source, v reflect.Value) {
 	v.Set(reflect.ValueOf(t))
 }
 
-func (c *coder) slice(elem *coder) {
+func (c *coder) slice(m maker, elem *coder) {
+	c.zero = m.none
 	c.put = func(b []byte, v reflect.Value) []byte {
-		if v.IsNil() {
+		if m.none(v) {
 			return append(b, 0)
 		}
 		n := v.Len()
@@ -269,9 +284,11 @@ func (c *coder) array(n int, elem *coder) {
 }
 
 // table writes a map in the order of its written keys.
-func (c *coder) table(t reflect.Type, key, elem *coder) {
+func (c *coder) table(m maker, t reflect.Type) {
+	key, elem := m.coder(t.Key()), m.coder(t.Elem())
+	c.zero = m.none
 	c.put = func(b []byte, v reflect.Value) []byte {
-		if v.IsNil() {
+		if m.none(v) {
 			return append(b, 0)
 		}
 		type entry struct {
@@ -320,10 +337,10 @@ func (c *coder) pointer(t reflect.Type, elem *coder) {
 }
 
 // structure writes which fields are not zero, a bit each, and then those: most members of most inputs are not there.
-func (c *coder) structure(t reflect.Type, made map[reflect.Type]*coder) {
+func (c *coder) structure(m maker, t reflect.Type) {
 	fields := make([]*coder, t.NumField())
 	for i := range fields {
-		fields[i] = make1(t.Field(i).Type, made)
+		fields[i] = m.coder(t.Field(i).Type)
 	}
 	bits := max(1, (len(fields)+7)/8)
 	c.zero = func(v reflect.Value) bool {

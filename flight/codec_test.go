@@ -129,9 +129,9 @@ func TestEveryInputIsReadBackExactly(t *testing.T) {
 func TestFloatsKeepTheirBits(t *testing.T) {
 	for _, bits := range []uint64{0x7ff8000000000001, 0x7ff8000000000002, 1 << 63} {
 		v := struct{ F float64 }{math.Float64frombits(bits)}
-		b := put(nil, reflect.ValueOf(v))
+		b := exact.put(nil, reflect.ValueOf(v))
 		v.F = 1
-		coderOf(reflect.TypeOf(v)).get(&source{b: b}, reflect.ValueOf(&v).Elem())
+		exact.of(reflect.TypeOf(v)).get(&source{b: b}, reflect.ValueOf(&v).Elem())
 		if math.Float64bits(v.F) != bits {
 			t.Errorf("%x became %x", bits, math.Float64bits(v.F))
 		}

@@ -57,7 +57,7 @@ func AppendInput(b []byte, ops Operations, in cloud.Input) ([]byte, error) {
 			if !known {
 				return nil, fmt.Errorf("the fact %T cannot be recorded", f)
 			}
-			b = put(binary.AppendUvarint(b, n), reflect.ValueOf(f))
+			b = exact.put(binary.AppendUvarint(b, n), reflect.ValueOf(f))
 		}
 		return b, nil
 	case cloud.Call:
@@ -73,12 +73,21 @@ func AppendInput(b []byte, ops Operations, in cloud.Input) ([]byte, error) {
 		if !v.IsValid() || v.Type() != reflect.TypeOf(op.Input()) || v.IsNil() {
 			return nil, fmt.Errorf("the input %T of %s cannot be recorded", in.In, in.Operation)
 		}
-		return put(append(b, 1), v.Elem()), nil
+		return exact.put(append(b, 1), v.Elem()), nil
 	}
 	return nil, fmt.Errorf("the input %T cannot be recorded", in)
 }
 
-// readInput reads what AppendInput has written.
+// ReadInput reads what AppendInput has written.
+func ReadInput(b []byte, ops Operations) (cloud.Input, error) {
+	s := &source{b: b}
+	in := readInput(s, ops)
+	if s.err == nil && len(s.b) > 0 {
+		s.err = errLeft
+	}
+	return in, s.err
+}
+
 func readInput(s *source, ops Operations) cloud.Input {
 	switch kind := s.byte(); kind {
 	case kindTick:
@@ -92,7 +101,7 @@ func readInput(s *source, ops Operations) cloud.Input {
 				return nil
 			}
 			v := reflect.New(factTypes[n]).Elem()
-			coderOf(factTypes[n]).get(s, v)
+			exact.of(factTypes[n]).get(s, v)
 			in.Facts = append(in.Facts, v.Interface())
 		}
 		return in
@@ -108,7 +117,7 @@ func readInput(s *source, ops Operations) cloud.Input {
 		}
 		in.In = op.Input()
 		v := reflect.ValueOf(in.In).Elem()
-		coderOf(v.Type()).get(s, v)
+		exact.of(v.Type()).get(s, v)
 		return in
 	default:
 		s.fail(fmt.Errorf("an input of an unknown kind"))
@@ -129,14 +138,14 @@ func Digest(before uint32, out cloud.Output, buffer []byte) (uint32, []byte) {
 		case c.Row == nil:
 			b = append(b, 0)
 		case i < wholly:
-			b = put(append(b, 1), reflect.ValueOf(c.Row))
+			b = meaning.put(append(b, 1), reflect.ValueOf(c.Row))
 		}
 	}
 	for _, e := range out.Effects {
-		b = put(putString(b, reflect.TypeOf(e).String()), reflect.ValueOf(e))
+		b = meaning.put(putString(b, reflect.TypeOf(e).String()), reflect.ValueOf(e))
 	}
 	if len(out.Changes) > 0 && out.Reply != nil {
-		b = put(b, reflect.ValueOf(out.Reply))
+		b = exact.put(b, reflect.ValueOf(out.Reply))
 	}
 	switch err := out.Err.(type) {
 	case nil:

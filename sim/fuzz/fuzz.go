@@ -85,6 +85,7 @@ type run struct {
 	refusals int            // calls that failed
 	routed   map[string]int // the number of the newest late Route of each load balancer
 	ops      []operation
+	twin     twin
 }
 
 // recent is an input for messages.

@@ -25,7 +25,9 @@ func (r *run) do(in cloud.Input) (cloud.Output, bool) {
 	r.recent = append(r.recent, recent{at, in})
 	r.result.Inputs++
 	wake := r.cloud.Wake()
+	r.record(in)
 	out := r.cloud.Step(at, in)
+	r.replay(at, out)
 	if out.Err != nil {
 		r.refused(in, out, wake)
 		return out, true
