@@ -28,7 +28,7 @@ func NewGoogleMIG(target float64) *GoogleMIG {
 // Name and the rest make it a Scaler.
 func (g *GoogleMIG) Name() string {
 	if g.Predictive {
-		return "GCP MIG, predictive"
+		return "GCP, predictive"
 	}
 	return "GCP MIG"
 }

@@ -19,17 +19,17 @@ type figure struct {
 // figures are all lines of a summary, the most asked for first.
 var figures = []figure{
 	{"Requests", func(s outcome.Summary) string { return count(s.Requests) }},
-	{"In time", func(s outcome.Summary) string { return share(s.InTime) }},
-	{"Late", func(s outcome.Summary) string { return share(s.Late) }},
-	{"Lost", func(s outcome.Summary) string { return share(s.Lost) }},
+	{"In time", func(s outcome.Summary) string { return ofRequests(s, s.InTime) }},
+	{"Late", func(s outcome.Summary) string { return ofRequests(s, s.Late) }},
+	{"Lost", func(s outcome.Summary) string { return ofRequests(s, s.Lost) }},
 	{"Retries", func(s outcome.Summary) string { return count(s.Retries) }},
-	{"Latency p50", func(s outcome.Summary) string { return seconds(s.P50) }},
-	{"Latency p95", func(s outcome.Summary) string { return seconds(s.P95) }},
-	{"Latency p99", func(s outcome.Summary) string { return seconds(s.P99) }},
+	{"Latency p50", func(s outcome.Summary) string { return latency(s, s.P50) }},
+	{"Latency p95", func(s outcome.Summary) string { return latency(s, s.P95) }},
+	{"Latency p99", func(s outcome.Summary) string { return latency(s, s.P99) }},
 	{"Instance-hours", func(s outcome.Summary) string { return number(s.InstanceHours, 1) }},
 	{"Cost", func(s outcome.Summary) string { return number(s.Cost, 2) }},
-	{"Clairvoyant hours", func(s outcome.Summary) string { return optimum(s) }},
-	{"Above clairvoyant", func(s outcome.Summary) string { return above(s) }},
+	{"Optimum hours", func(s outcome.Summary) string { return optimum(s) }},
+	{"Above optimum", func(s outcome.Summary) string { return above(s) }},
 	{"Minutes over target", func(s outcome.Summary) string { return number(s.MinutesOverTarget, 0) }},
 	{"Mean utilization", func(s outcome.Summary) string { return number(s.MeanUtilization, 1) + " %" }},
 	{"Headroom", func(s outcome.Summary) string { return number(100*s.Headroom, 1) + " %" }},
@@ -78,6 +78,38 @@ func share(v float64) string {
 	return strconv.FormatFloat(100*v, 'f', max(2, int(math.Ceil(-math.Log10(rest)-1e-6))), 64) + " %"
 }
 
+// none stands for a figure of nothing.
+const none = "-"
+
+// ofRequests is a share of the requests, if there were any.
+func ofRequests(s outcome.Summary, v float64) string {
+	if s.Requests == 0 {
+		return none
+	}
+	return share(v)
+}
+
+// latency is one of the answers, if there were any.
+func latency(s outcome.Summary, v float64) string {
+	if s.Requests == 0 || s.InTime+s.Late == 0 {
+		return none
+	}
+	return seconds(v)
+}
+
+// brief is a share with at most three places, for tables that have little room.
+func brief(s outcome.Summary, v float64) string {
+	switch {
+	case s.Requests == 0:
+		return none
+	case v > 0.99999 && v < 1:
+		return "> 99.999 %"
+	case v > 0 && v < 0.00001:
+		return "< 0.001 %"
+	}
+	return share(v)
+}
+
 func seconds(v float64) string {
 	if v < 1 {
 		return number(1000*v, 0) + " ms"
@@ -87,21 +119,21 @@ func seconds(v float64) string {
 
 func optimum(s outcome.Summary) string {
 	if s.OptimumHours == 0 {
-		return "-"
+		return none
 	}
 	return number(s.OptimumHours, 1)
 }
 
 func above(s outcome.Summary) string {
 	if s.OptimumHours == 0 {
-		return "-"
+		return none
 	}
 	return number(100*s.AboveOptimum, 1) + " %"
 }
 
 func reaction(d time.Duration) string {
 	if d == 0 {
-		return "-"
+		return none
 	}
 	return d.Round(time.Second).String()
 }

@@ -69,6 +69,7 @@ type picture struct {
 type key struct {
 	Name   string
 	Colour template.CSS
+	Dashed bool
 }
 
 type activities struct {
@@ -116,7 +117,7 @@ func keys(p panel) []key {
 	var list []key
 	for _, l := range p.lines {
 		at := slices.Index(colourCodes, code(l.color))
-		list = append(list, key{l.name, template.CSS("var(--" + colourNames[at] + ")")})
+		list = append(list, key{l.name, template.CSS("var(--" + colourNames[at] + ")"), l.dashed})
 	}
 	if len(list) < 2 {
 		return nil

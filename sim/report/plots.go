@@ -20,7 +20,7 @@ var (
 	ink    = rgb(0x2B2B2A)
 	faint  = rgb(0xD9D8D4)
 	paper  = rgb(0xFCFCFB)
-	quiet  = rgb(0x8A8986) // the clairvoyant
+	quiet  = rgb(0x8A8986) // the optimum
 	load   = rgb(0x2A78D6)
 	wanted = rgb(0xEB6834)
 	there  = rgb(0x1BAF7A)
@@ -34,6 +34,8 @@ const (
 	width  = 22 * vg.Centimeter
 	height = 6 * vg.Centimeter
 )
+
+var dashes = []vg.Length{vg.Points(4), vg.Points(3)}
 
 // panel is one plot and the words that a reader needs beside it.
 type panel struct {
@@ -64,8 +66,7 @@ func panels(r Report) ([]panel, error) {
 		list = append(list, panel{title, each + about, p, lines})
 		return err
 	}
-	rate := line{"requests per second", load, false, thin(first, func(p outcome.Point) float64 { return p.Rate }, mean)}
-	if err := add("Load", ": the mean rate of arrivals.", "requests/s", rate); err != nil {
+	if err := add("Load", ": the mean rate of arrivals.", "requests/s", loads(r)...); err != nil {
 		return nil, err
 	}
 	if err := add("Instances", ": the most in it.", "instances", instances(r)...); err != nil {
@@ -104,10 +105,27 @@ func instances(r Report) []line {
 		lines[0] = line{"in service", there, false, lines[0].points}
 		lines = append(lines, line{"desired", wanted, false, thin(first, func(p outcome.Point) float64 { return float64(p.Desired) }, largest)})
 	}
-	if optimum := thin(first, best, largest); largestY(optimum) > 0 {
-		lines = append(lines, line{"clairvoyant", quiet, true, optimum})
+	if !r.severalGroups() {
+		if optimum := thin(first, best, largest); largestY(optimum) > 0 {
+			lines = append(lines, line{"optimum", quiet, true, optimum})
+		}
+		return lines
+	}
+	for i, o := range r.Outcomes {
+		if optimum := thin(o, best, largest); largestY(optimum) > 0 {
+			lines = append(lines, line{o.Name + ", optimum", lines[i].color, true, optimum})
+		}
 	}
 	return lines
+}
+
+// loads are what came in: the same for variants of one group, one for each of several groups.
+func loads(r Report) []line {
+	rate := func(p outcome.Point) float64 { return p.Rate }
+	if r.severalGroups() {
+		return perOutcome(r, rate, mean)
+	}
+	return []line{{"requests per second", load, false, thin(r.Outcomes[0], rate, mean)}}
 }
 
 func largestY(points plotter.XYs) float64 {
@@ -157,7 +175,7 @@ func draft(unit string, r Report, lines []line) (*plot.Plot, error) {
 		drawn.StepStyle = plotter.PostStep
 		drawn.Color, drawn.Width = l.color, vg.Points(1.25)
 		if l.dashed {
-			drawn.Dashes = []vg.Length{vg.Points(4), vg.Points(3)}
+			drawn.Dashes = dashes
 		}
 		p.Add(drawn)
 		most = max(most, largestY(l.points))
@@ -178,6 +196,9 @@ func (p panel) keyed() *plot.Plot {
 	}
 	for _, l := range p.lines {
 		key := &plotter.Line{LineStyle: draw.LineStyle{Color: l.color, Width: vg.Points(2)}}
+		if l.dashed {
+			key.Dashes = dashes
+		}
 		p.plot.Legend.Add(l.name, key)
 	}
 	p.plot.Y.Max *= 1.1 + 0.07*float64(len(p.lines))
@@ -206,7 +227,11 @@ var strides = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, ti
 func (calendar) Ticks(low, high float64) []plot.Tick {
 	stride := strides[len(strides)-1]
 	for _, s := range strides {
-		if (high-low)/s.Seconds() <= 9 {
+		room := 9.0
+		if s < 24*time.Hour && high-low > 24*3600 {
+			room = 6 // for date and time
+		}
+		if (high-low)/s.Seconds() <= room {
 			stride = s
 			break
 		}

@@ -11,12 +11,22 @@ import (
 	"github.com/billow-cloud/billow/sim/outcome"
 )
 
-// Report is what one page is about: one outcome, or several of the same load side by side.
+// Report is what one page is about: one outcome, several of the same group and load side by side, or several groups.
 type Report struct {
 	Title    string
 	Notes    []string // what the reader has to know: the world that was taken, what was repaired in the load
 	Outcomes []outcome.Outcome
 	Command  string // that makes this report again; may be empty
+}
+
+// severalGroups tells whether the outcomes are of more than one group: then each has a load of its own.
+func (r Report) severalGroups() bool {
+	for _, o := range r.Outcomes {
+		if o.Group != r.Outcomes[0].Group {
+			return true
+		}
+	}
+	return false
 }
 
 // span is how much time the outcomes cover.

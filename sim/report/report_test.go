@@ -144,6 +144,55 @@ func TestTheTerminalHasAllFigures(t *testing.T) {
 	}
 }
 
+// Groups have loads and optima of their own: the first one's are not those of the second.
+func TestSeveralGroups(t *testing.T) {
+	web, api := wave("web", 200), wave("api", 200)
+	api.Group = "api"
+	for i := range api.Points {
+		api.Points[i].Rate, api.Points[i].Optimum = 7, 1
+	}
+	list, err := panels(Report{Outcomes: []outcome.Outcome{web, api}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := list[0].lines; len(l) != 2 || l[0].name != "web" || l[1].name != "api" || l[1].points[0].Y != 7 {
+		t.Errorf("%d loads", len(l))
+	}
+	if l := list[1].lines; len(l) != 4 || l[3].name != "api, optimum" || !l[3].dashed || l[3].points[0].Y != 1 || l[3].color != l[1].color {
+		t.Errorf("%d lines of instances", len(l))
+	}
+	api.Group = "web"
+	if list, _ = panels(Report{Outcomes: []outcome.Outcome{web, api}}); len(list[0].lines) != 1 || len(list[1].lines) != 3 {
+		t.Error("variants of one group have one load and one optimum")
+	}
+}
+
+// Of no requests there is no share, and of no answers no latency.
+func TestFiguresOfNothing(t *testing.T) {
+	for _, f := range figures {
+		got := f.text(outcome.Summary{Lost: 1, Requests: 5})
+		if strings.HasPrefix(f.name, "Latency") && got != "-" {
+			t.Errorf("%s of nobody who was answered is %q", f.name, got)
+		}
+		if got = f.text(outcome.Summary{}); got != "-" && (f.name == "In time" || f.name == "Lost" || f.name == "Late") {
+			t.Errorf("%s of no requests is %q", f.name, got)
+		}
+	}
+}
+
+// The table of many fits a terminal, whatever the shares.
+func TestRankingFits(t *testing.T) {
+	var b bytes.Buffer
+	o := wave("GCP, predictive", 3)
+	o.Summary.InTime, o.Summary.Lost, o.Summary.Cost, o.Summary.Actions = 0.9999999934, 0.0012, 123.45, 1265
+	Summary(&b, []outcome.Outcome{o, o, o, o})
+	for line := range strings.Lines(b.String()) {
+		if line = strings.TrimRight(line, " \n"); len(line) > 80 {
+			t.Errorf("%d columns: %s", len(line), line)
+		}
+	}
+}
+
 // A run that came to nothing still has a report.
 func TestNothing(t *testing.T) {
 	var b bytes.Buffer

@@ -41,19 +41,19 @@ func Summary(w io.Writer, outcomes []outcome.Outcome) {
 	t.Render()
 }
 
-// ranking has one line for each outcome.
+// ranking has one line for each outcome, of 80 columns if names are short.
 func ranking(w io.Writer, outcomes []outcome.Outcome) {
 	t := plain(w)
-	t.AppendHeader(table.Row{"", "In time", "Late", "Lost", "p99", "Hours", "Cost", "Above opt.", "Mean util.", "Changes"})
+	t.Style().Box.PaddingLeft, t.Style().Box.PaddingRight = "", "  "
+	t.AppendHeader(table.Row{"", "In time", "Lost", "p99", "Hours", "Cost", "vs. opt.", "Changes"})
 	var right []table.ColumnConfig
-	for i := range 9 {
+	for i := range 7 {
 		right = append(right, table.ColumnConfig{Number: i + 2, Align: text.AlignRight, AlignHeader: text.AlignRight})
 	}
 	t.SetColumnConfigs(right)
 	for _, o := range outcomes {
 		s := o.Summary
-		t.AppendRow(table.Row{o.Name, share(s.InTime), share(s.Late), share(s.Lost), seconds(s.P99), number(s.InstanceHours, 1),
-			number(s.Cost, 2), above(s), number(s.MeanUtilization, 0) + " %", s.Actions})
+		t.AppendRow(table.Row{o.Name, brief(s, s.InTime), brief(s, s.Lost), latency(s, s.P99), number(s.InstanceHours, 1), number(s.Cost, 2), distance(s), s.Actions})
 	}
 	t.Render()
 }
@@ -70,6 +70,14 @@ func Activities(w io.Writer, o outcome.Outcome) {
 		}
 		fmt.Fprintf(w, "\n    %s\n", a.Cause)
 	}
+}
+
+// distance is above with its sign.
+func distance(s outcome.Summary) string {
+	if s.OptimumHours == 0 || s.AboveOptimum < 0 {
+		return above(s)
+	}
+	return "+" + above(s)
 }
 
 func plain(w io.Writer) table.Writer {
