@@ -1,6 +1,8 @@
 package autoscaling
 
 import (
+	"bytes"
+	"encoding/json"
 	"math"
 	"reflect"
 	"slices"
@@ -114,6 +116,7 @@ func (s *Service) keepState(tx *cloud.Tx, group string) {
 	if !ok || !s.diary.on {
 		return
 	}
+	s.notePolicies(tx, group) // the first time, and when another build has changed them
 	s.keep(tx, group, func(m *Minute) {
 		if m.State == nil {
 			m.State = new(s.snapshot(tx, g))
@@ -226,7 +229,7 @@ func (s *Service) notePolicies(tx *cloud.Tx, group string) {
 	}
 	key, log := logKey(tx, group), s.diary.policySets
 	newest, last, had := log.Last(key)
-	if had && reflect.DeepEqual(last, set) {
+	if had && (reflect.DeepEqual(last, set) || sameForm(last, set)) {
 		return
 	}
 	log.Put(tx.Journal(), key, max(tx.Now().Unix(), newest+1), set) // a time of its own for each
@@ -237,10 +240,16 @@ func (s *Service) notePolicies(tx *cloud.Tx, group string) {
 	}
 }
 
+// sameForm tells whether two rows are the same once they were stored.
+func sameForm(a, b any) bool {
+	x, err := json.Marshal(a)
+	y, also := json.Marshal(b)
+	return err == nil && also == nil && bytes.Equal(x, y)
+}
+
 // openDiary is called for every group after a load.
 func (s *Service) openDiary(tx *cloud.Tx, group string) {
-	if s.diary.on && s.groups.Has(tx, group) {
-		s.notePolicies(tx, group)
+	if s.groups.Has(tx, group) {
 		s.noteGroup(tx, group)
 	}
 }

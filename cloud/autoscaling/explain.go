@@ -2,6 +2,7 @@ package autoscaling
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -339,9 +340,27 @@ func (a *account) evaluation(at time.Time) (Explanation, scene) {
 			d = record.Decision
 		}
 	}
+	if record != nil && sc.late() {
+		x.Notes = append(x.Notes, "data has come since then: the points are shown with it, and what would have changed the decision is found with it")
+	}
 	a.tell(&x, &sc, d, state, record != nil)
 	x.Activities = a.activities(due, due.Add(a.step), x.Decided)
 	return x, sc
+}
+
+// late tells whether an alarm that called has other data now than it called with.
+func (s *scene) late() bool {
+	for i := range s.posts {
+		x := &s.posts[i].signal
+		for k := range s.posts[i].alarms {
+			a := &s.posts[i].alarms[k]
+			newest, known := a.newest()
+			if x.Due && !x.ByHand && a.wrong == "" && a.alarm.AlarmName == x.Alarm && x.HasValue && (!known || math.Abs(newest.Value-x.Value) > 1e-9*math.Abs(x.Value)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // which says when the policies to be told about were those of the group: of a decision its own; else those that were there

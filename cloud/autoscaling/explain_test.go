@@ -481,3 +481,84 @@ func TestOldEvaluationsAreForgotten(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+func TestExplainOfSeveralPolicies(t *testing.T) {
+	w := told(t, 1, 9, 2, nil)
+	w.stepping("little", 1, 0, 50, 1, 1)
+	w.stepping("much", 3, 0, 50, 1, 1)
+	for range 6 {
+		if w.load(1, 180); w.group("g").DesiredCapacity > 2 {
+			break
+		}
+	}
+	e := w.explain(w.now)
+	if e.Winner != "much" || e.To != 5 || e.Policies[0].Code != CodeOutvoted || *e.Policies[0].Wants != 3 || e.Policies[1].Code != CodeOut {
+		t.Errorf("%+v", e)
+	}
+	if c := e.counterfactual(t, "without"); c.Change != "without policy much" || c.Desired != 3 {
+		t.Errorf("%+v", c)
+	}
+	// An alarm that is gone is still told of.
+	at := w.now
+	must[metrics.DeleteAlarmsOutput](w, "cloudwatch", "DeleteAlarms", &metrics.DeleteAlarmsInput{AlarmNames: []string{"much alarm"}})
+	must[shape.DeletePolicyOutput](w, Name, "DeletePolicy", &shape.DeletePolicyInput{AutoScalingGroupName: new("g"), PolicyName: new("little")})
+	w.load(3, 20)
+	later := w.explain(at)
+	if len(later.Policies) != 2 || len(later.Policies[1].Alarms) != 1 || later.Policies[1].Alarms[0].State != "ALARM" || later.Winner != "much" || len(later.Notes) > 0 {
+		t.Errorf("%+v", later)
+	}
+	if now := w.explain(w.now); len(now.Policies) != 1 || now.Policies[0].Code != CodeNoAlarm {
+		t.Errorf("%+v", now)
+	}
+}
+
+func TestExplainOfAPolicyThatWasExecuted(t *testing.T) {
+	w := told(t, 1, 9, 2, nil)
+	w.stepping("add", 1, 0, 50, 1, 1)
+	w.advance(20 * time.Second)
+	must[shape.ExecutePolicyOutput](w, Name, "ExecutePolicy", &shape.ExecutePolicyInput{AutoScalingGroupName: new("g"), PolicyName: new("add"),
+		MetricValue: new(60.0), BreachThreshold: new(50.0)})
+	e := w.explain(w.now)
+	if !e.Policies[0].ByHand || e.From != 2 || e.To != 3 || len(e.Activities) != 1 || !e.Activities[0].Decided || !e.Decided.Equal(w.now) {
+		t.Errorf("%+v", e)
+	}
+}
+
+// Alarms of ten seconds are evaluated every ten.
+func TestExplainOfShortPeriods(t *testing.T) {
+	w := told(t, 1, 9, 2, nil)
+	p := must[shape.PutScalingPolicyOutput](w, Name, "PutScalingPolicy", &shape.PutScalingPolicyInput{AutoScalingGroupName: new("g"), PolicyName: new("fast"),
+		PolicyType: new(typeStep), AdjustmentType: new(changeInCapacity), StepAdjustments: []shape.StepAdjustment{{ScalingAdjustment: new(int32(1)), MetricIntervalLowerBound: new(0.0)}}})
+	must[metrics.PutMetricAlarmOutput](w, "cloudwatch", "PutMetricAlarm", &metrics.PutMetricAlarmInput{AlarmName: new("fast"), Namespace: new("App"), MetricName: new("Queue"),
+		Statistic: new("Maximum"), Period: new(int32(10)), EvaluationPeriods: new(int32(2)), ComparisonOperator: new("GreaterThanOrEqualToThreshold"), Threshold: new(100.0),
+		AlarmActions: []string{*p.PolicyARN}})
+	for i := range 6 {
+		must[metrics.PutMetricDataOutput](w, "cloudwatch", "PutMetricData", &metrics.PutMetricDataInput{Namespace: new("App"), MetricData: []metrics.MetricDatum{
+			{MetricName: new("Queue"), Value: new(90.0 + 5*float64(i)), StorageResolution: new(int32(1))}}})
+		w.advance(10 * time.Second)
+	}
+	e := w.explain(w.now) // 90 95 100 105 110, the newest ten seconds are not looked at yet
+	if len(e.Notes) > 0 || w.group("g").DesiredCapacity != 3 {
+		t.Fatalf("%+v", e)
+	}
+	first := w.explain(w.now.Add(-20 * time.Second))
+	if first.Code != CodeTooFew || first.counterfactual(t, "minutes").Change != "1 period of 10 s more with Queue at or above 100 (1 of 2 was, and it takes 2)" {
+		t.Errorf("%+v", first)
+	}
+	list := must[ExplainOutput](w, Name, "explain", &ExplainInput{Group: "g", Last: "1m"}).Evaluations
+	if len(list) != 6 {
+		t.Errorf("%d evaluations in a minute", len(list))
+	}
+	for _, x := range list {
+		if x.Code != CodeOut {
+			continue
+		}
+		must[metrics.PutMetricDataOutput](w, "cloudwatch", "PutMetricData", &metrics.PutMetricDataInput{Namespace: new("App"), MetricData: []metrics.MetricDatum{
+			{MetricName: new("Queue"), Value: new(500.0), StorageResolution: new(int32(1)), Timestamp: new(x.Due.Add(-15 * time.Second))}}})
+		if again := w.explain(x.Due); again.Code != CodeOut || len(again.Notes) != 1 || !strings.Contains(again.Notes[0], "data has come since") {
+			t.Errorf("%+v", again)
+		}
+		return
+	}
+	t.Error("none of them scaled out")
+}
