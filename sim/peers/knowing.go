@@ -2,6 +2,7 @@ package peers
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/billow-cloud/billow/sim/outcome"
@@ -93,6 +94,48 @@ func NewClairvoyant(s Setup) (*Clairvoyant, error) {
 	return &Clairvoyant{Plan: plan, ahead: plan.Ahead(s.Trace.Step, s.Ready.Lead()), step: s.Trace.Step, inTime: s.InTime}, nil
 }
 
+// learn takes what a fixed size shows: a plan has enough for each slot by itself, while a fixed size that lets requests wait
+// from one slot to the next may need fewer hours if they have the time. Then the plan is cut off at the lowest number that
+// still meets the objective, or is that size.
+func (c *Clairvoyant) learn(fixed *Fixed, s Setup) error {
+	hours := s.Trace.End().Sub(s.Trace.Start).Hours() * float64(fixed.Instances)
+	if hours >= c.Plan.Hours {
+		return nil
+	}
+	whole := c.Plan.Instances
+	cut := func(most int) (outcome.Summary, error) {
+		c.Plan.Instances = make([]int, len(whole))
+		for i, n := range whole {
+			c.Plan.Instances[i] = min(n, most)
+		}
+		c.ahead = c.Plan.Ahead(c.step, s.Ready.Lead())
+		o, err := Run(c, s)
+		return o.Summary, err
+	}
+	low, high := fixed.Instances-1, slices.Max(whole) // high meets the objective
+	for high-low > 1 {
+		middle := (low + high) / 2
+		o, err := cut(middle)
+		if err != nil {
+			return err
+		}
+		if o.InTime >= s.InTime {
+			high = middle
+		} else {
+			low = middle
+		}
+	}
+	o, err := cut(high)
+	if o.InstanceHours > hours || o.InTime < s.InTime {
+		for i := range c.ahead {
+			c.Plan.Instances[i], c.ahead[i] = fixed.Instances, fixed.Instances
+		}
+		o.InstanceHours = hours
+	}
+	c.Plan.Hours = o.InstanceHours
+	return err
+}
+
 // Name and the rest make it a Scaler.
 func (*Clairvoyant) Name() string { return "clairvoyant" }
 
@@ -133,6 +176,9 @@ func References(s Setup) ([]Scaler, error) {
 	}
 	fixed, err := SmallestFixed(s)
 	if err != nil {
+		return nil, err
+	}
+	if err := clairvoyant.learn(fixed, s); err != nil {
 		return nil, err
 	}
 	kind, _ := s.Ready.Kind(s.Type)

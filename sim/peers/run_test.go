@@ -155,6 +155,21 @@ func TestNoMetrics(t *testing.T) {
 	}
 }
 
+// With requests that take half a minute and may take four, a backlog is worth more than an instance: a plan that keeps none
+// would need more hours than a fixed size. Whoever knows the load is never worse than that.
+func TestKnowingIsNeverWorseThanFixed(t *testing.T) {
+	s := setup(t, world.Default(0.04), trace(24*60, func(i int) float64 { return 0.14 + 0.03*math.Sin(float64(i)/3) }))
+	s.Min, s.Max = 2, 20
+	all, err := Compare(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fixed, knowing := all[0].Summary, all[len(all)-1].Summary
+	if knowing.InstanceHours > fixed.InstanceHours+1e-6 || knowing.InTime < 0.99 {
+		t.Errorf("%g hours with %g in time; %s has %g with %g", knowing.InstanceHours, knowing.InTime, all[0].Name, fixed.InstanceHours, fixed.InTime)
+	}
+}
+
 func TestBadSetups(t *testing.T) {
 	m := world.Default(100)
 	typed := m
