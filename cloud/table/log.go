@@ -21,6 +21,7 @@ type Log[P any] struct {
 type series[P any] struct {
 	times  []int64 // seconds since 1970, ascending
 	points []P
+	frozen bool // what is there may be walked by others: it is copied before it is written in place
 }
 
 // NewLog makes an empty log.
@@ -125,24 +126,40 @@ func (l *Log[P]) Load(row string, data []byte) error {
 
 // Dump implements Store.
 func (l *Log[P]) Dump(yield func(string, any) bool) {
-	l.series.Scan(func(key string, s *series[P]) bool {
-		for i := range s.times {
-			if !yield(rowKey(key, s.times[i]), &s.points[i]) {
-				return false
-			}
-		}
-		return true
-	})
+	l.series.Scan(func(key string, s *series[P]) bool { return s.dump(key, yield) })
 }
 
-// Freeze implements Store. Points are written in place, so they are copied.
+func (s *series[P]) dump(key string, yield func(string, any) bool) bool {
+	for i := range s.times {
+		if !yield(rowKey(key, s.times[i]), &s.points[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// Freeze implements Store. It takes no copy of the points: they are marked, and added ones stand behind them.
 func (l *Log[P]) Freeze() func(func(string, any) bool) {
-	copied := Log[P]{name: l.name}
+	keys, all := make([]string, 0, l.series.Len()), make([]series[P], 0, l.series.Len())
 	l.series.Scan(func(key string, s *series[P]) bool {
-		copied.series.Set(key, &series[P]{slices.Clone(s.times), slices.Clone(s.points)})
+		s.frozen = true
+		keys, all = append(keys, key), append(all, *s)
 		return true
 	})
-	return copied.Dump
+	return func(yield func(string, any) bool) {
+		for i, key := range keys {
+			if !all[i].dump(key, yield) {
+				return
+			}
+		}
+	}
+}
+
+// thaw is called before a point is written over, moved or removed.
+func (s *series[P]) thaw() {
+	if s.frozen {
+		s.times, s.points, s.frozen = slices.Clone(s.times), slices.Clone(s.points), false
+	}
 }
 
 func rowKey(key string, at int64) string { return key + "@" + strconv.FormatInt(at, 10) }
@@ -169,10 +186,12 @@ func (l *Log[P]) set(key string, at int64, p *P) *P {
 	i, found := s.find(at)
 	switch {
 	case found && p != nil:
+		s.thaw()
 		old := s.points[i]
 		s.points[i] = *p
 		return &old
 	case found:
+		s.thaw()
 		old := s.points[i]
 		s.times = append(s.times[:i], s.times[i+1:]...)
 		s.points = append(s.points[:i], s.points[i+1:]...)
@@ -181,6 +200,9 @@ func (l *Log[P]) set(key string, at int64, p *P) *P {
 		}
 		return &old
 	case p != nil:
+		if i < len(s.times) {
+			s.thaw()
+		}
 		s.times = append(s.times, 0)
 		s.points = append(s.points, *p)
 		copy(s.times[i+1:], s.times[i:])
