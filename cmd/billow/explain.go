@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -223,9 +224,9 @@ func explainAlarm(w io.Writer, a *autoscaling.AlarmNote) {
 				item = "(" + item + ")"
 			}
 		}
-		points = append(points, strings.ReplaceAll(item, " ", "\u00a0"))
+		points = append(points, item)
 	}
-	fmt.Fprintln(w, strings.ReplaceAll(indented(strings.Join(points, "\u00a0 "), 4), "\u00a0", " "))
+	fmt.Fprintln(w, lined(points, 4))
 }
 
 func missingText(a *autoscaling.AlarmNote) string {
@@ -242,9 +243,24 @@ func indented(s string, by int) string {
 	margin := strings.Repeat(" ", by)
 	lines := strings.Split(text.WrapSoft(s, paper-by), "\n")
 	for i := range lines {
-		lines[i] = margin + strings.TrimRight(lines[i], " \u00a0")
+		lines[i] = margin + strings.TrimRight(lines[i], " ")
 	}
 	return strings.Join(lines, "\n")
+}
+
+// lined puts items beside each other, as many as a line has room for.
+func lined(items []string, by int) string {
+	margin := strings.Repeat(" ", by)
+	text, width := margin, by
+	for i, item := range items {
+		if n := utf8.RuneCountInString(item) + 3; width+n > paper && i > 0 {
+			text, width = strings.TrimRight(text, " ")+"\n"+margin, by+n
+		} else {
+			width += n
+		}
+		text += item + "   "
+	}
+	return strings.TrimRight(text, " ")
 }
 
 func explainActivities(w io.Writer, list []autoscaling.ActivityNote) {
