@@ -10,11 +10,11 @@
 package world
 
 import (
-	"errors"
-	"fmt"
 	"maps"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // Model is what a user says of the world; it is the JSON of --world. Durations are in seconds, shares from 0 to 1.
@@ -100,66 +100,74 @@ func Default(perInstance float64) Model {
 // Validate says in one sentence what is wrong with the model.
 func (m Model) Validate() error {
 	if len(m.Types) == 0 {
-		return errors.New("world: instance_types is empty; name a type, or \"*\" for any")
+		return wrong("instance_types", "instance_types is empty; name a type, or \"*\" for any")
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Types)) {
 		t := m.Types[name]
 		if !(t.ServiceTime.Mean > 0) || math.IsInf(t.ServiceTime.Mean, 0) {
-			return fmt.Errorf("world: the service_time of %q has the mean %v; it must be above 0", name, t.ServiceTime.Mean)
+			return below(wrong("service_time.mean", "the service_time of %q has the mean %v; it must be above 0", name, t.ServiceTime.Mean), "instance_types", name)
 		}
 		if !(t.Concurrency >= 1) || math.IsInf(t.Concurrency, 0) {
-			return fmt.Errorf("world: the concurrency of %q is %v; it must be at least 1", name, t.Concurrency)
+			return below(wrong("concurrency", "the concurrency of %q is %v; it must be at least 1", name, t.Concurrency), "instance_types", name)
 		}
-		if err := limits("the "+name+" type's", limit{"service_time cv", t.ServiceTime.CV, 10}, limit{"price", t.Price, 1e9}); err != nil {
-			return err
+		if err := limits(" of "+strconv.Quote(name), limit{"service_time.mean", t.ServiceTime.Mean, 1e6}, limit{"service_time.cv", t.ServiceTime.CV, 10},
+			limit{"concurrency", t.Concurrency, 1e15}, limit{"price", t.Price, 1e9}); err != nil {
+			return below(err, "instance_types", name)
 		}
 	}
-	if err := limits("the",
-		limit{"boot mean", m.Boot.Mean, 1e6}, limit{"boot cv", m.Boot.CV, 10}, limit{"warm_up", m.WarmUp, 1e6},
+	if err := limits("",
+		limit{"boot.mean", m.Boot.Mean, 1e6}, limit{"boot.cv", m.Boot.CV, 10}, limit{"warm_up", m.WarmUp, 1e6},
 		limit{"cold_rate", m.ColdRate, 1}, limit{"metric_delay", m.Delay, 1e6}, limit{"deadline", m.Deadline, 1e6},
-		limit{"timeout", m.Timeout, 1e6}, limit{"retries share", m.Retries.Share, 1}, limit{"retries after", m.Retries.After, 1e6},
-		limit{"retries times", float64(m.Retries.Times), maxTries - 1}, limit{"queue", m.Queue, 1e12},
-		limit{"launch_share of failures", m.Failures.LaunchShare, 1}, limit{"per_instance_hour of failures", m.Failures.PerInstance, 1e4},
+		limit{"timeout", m.Timeout, 1e6}, limit{"retries.share", m.Retries.Share, 1}, limit{"retries.after", m.Retries.After, 1e6},
+		limit{"retries.times", float64(m.Retries.Times), maxTries - 1}, limit{"queue", m.Queue, 1e12},
+		limit{"failures.launch_share", m.Failures.LaunchShare, 1}, limit{"failures.per_instance_hour", m.Failures.PerInstance, 1e4},
 	); err != nil {
 		return err
 	}
 	if m.Deadline == 0 {
-		return errors.New("world: the deadline is 0; say within how many seconds an answer is in time")
+		return wrong("deadline", "the deadline is 0; say within how many seconds an answer is in time")
 	}
 	if m.Timeout > 0 && m.Timeout < m.Deadline {
-		return fmt.Errorf("world: the timeout of %v s is shorter than the deadline of %v s", m.Timeout, m.Deadline)
+		return wrong("timeout", "the timeout of %v s is shorter than the deadline of %v s", m.Timeout, m.Deadline)
 	}
 	if m.Queue > 0 && m.Queue < leastQueue {
-		return fmt.Errorf("world: the queue of %v requests per instance is too short to model; it must be at least %v, or 0 for no limit", m.Queue, leastQueue)
+		return wrong("queue", "the queue of %v requests per instance is too short to model; it must be at least %v, or 0 for no limit", m.Queue, leastQueue)
 	}
 	return m.Failures.validate()
 }
 
-const leastQueue = 0.01
+const (
+	leastQueue = 0.01
+	longest    = 1e9 // seconds
+)
 
 func (f Failures) validate() error {
 	for i, e := range f.Events {
+		path := "failures.events." + strconv.Itoa(i)
 		switch e.Kind {
 		case NoCapacity, ZoneDown, NoMetrics:
 			if !(e.For > 0) {
-				return fmt.Errorf("world: event %d (%s) has no length; set \"for\" in seconds", i+1, e.Kind)
+				return wrong(path, "event %d (%s) has no length; set \"for\" in seconds", i+1, e.Kind)
 			}
 		case Kill:
 			if e.Count <= 0 {
-				return fmt.Errorf("world: event %d (kill) has no count of instances", i+1)
+				return wrong(path, "event %d (kill) has no count of instances", i+1)
 			}
 		default:
-			return fmt.Errorf("world: event %d has the kind %q; it can be %s, %s, %s or %s", i+1, e.Kind, NoCapacity, ZoneDown, Kill, NoMetrics)
+			return wrong(path+".kind", "event %d has the kind %q; it can be %s, %s, %s or %s", i+1, e.Kind, NoCapacity, ZoneDown, Kill, NoMetrics)
 		}
-		if !(e.At >= 0) || math.IsInf(e.At, 0) || math.IsInf(e.For, 0) {
-			return fmt.Errorf("world: event %d (%s) is at %v s; it must be after the start", i+1, e.Kind, e.At)
+		if !(e.At >= 0 && e.At <= longest) {
+			return wrong(path+".at", "event %d (%s) is at %v s; it must be from 0, the start of the run, to %v", i+1, e.Kind, e.At, longest)
+		}
+		if e.For > longest {
+			return wrong(path+".for", "event %d (%s) lasts %v s; %v are the most", i+1, e.Kind, e.For, longest)
 		}
 	}
 	return nil
 }
 
 type limit struct {
-	name  string
+	path  string
 	value float64
 	most  float64
 }
@@ -167,7 +175,7 @@ type limit struct {
 func limits(of string, bounds ...limit) error {
 	for _, b := range bounds {
 		if !(b.value >= 0 && b.value <= b.most) {
-			return fmt.Errorf("world: %s %s is %v; it must be from 0 to %v", of, b.name, b.value, b.most)
+			return wrong(b.path, "the %s%s is %v; it must be from 0 to %v", strings.ReplaceAll(b.path, ".", " "), of, b.value, b.most)
 		}
 	}
 	return nil

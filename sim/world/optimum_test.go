@@ -163,7 +163,14 @@ func TestRead(t *testing.T) {
 		`{"instance_types":{"a":{"concurrency":4}}}`:           `the service_time of "a" has the mean 0`,
 		`{"instance_types":{"a":{"service_time":{"mean":1}}}}`: `the concurrency of "a" is 0`,
 		`{"failures":{"events":[{"at":5,"kind":"kill"}]}}`:     "has no count",
-		`{"queue": 0.001}`: "too short to model",
+		`{"queue": 0.001}`:                          "too short to model",
+		"{\n\"boot\":\n{\"cv\": 0,\n\"mean\": -3}}": "w.json:4: the boot mean is -3; it must be from 0 to 1e+06",
+		"{\"instance_types\": {\n\"*\": {\n\"service_time\": {\"mean\": 1},\n\"concurrency\": 0}}}":                                           "w.json:4: the concurrency of \"*\" is 0",
+		"{\"instance_types\": {\n\"*\": {\n\"service_time\": {\"mean\": 1}}}}":                                                                "w.json:2: the concurrency of \"*\" is 0",
+		"{\"failures\": {\"events\": [\n{\"at\": 1, \"for\": 2, \"kind\": \"no-metrics\"},\n{\"at\": 1, \"for\": 2,\n\"kind\": \"storm\"}]}}": "w.json:4: event 2 has the kind \"storm\"",
+		"{\"failures\": {\"events\": [\n{\"at\": 1e300, \"count\": 2, \"kind\": \"kill\"}]}}":                                                 "w.json:2: event 1 (kill) is at 1e+300 s",
+		"[]":      "w.json:1: a model is an object; this is array",
+		" null\n": "w.json:1: a model is an object",
 	} {
 		if _, err := Read("w.json", strings.NewReader(in)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", in, err, says)

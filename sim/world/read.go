@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/billow-cloud/billow/sim/load"
@@ -17,7 +18,10 @@ import (
 func Read(name string, r io.Reader) (Model, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
-		return Model{}, fmt.Errorf("%s: %w", name, err)
+		return Model{}, fmt.Errorf("%s: %w", name, plain(err))
+	}
+	if bytes.Equal(bytes.TrimSpace(data), []byte("null")) {
+		return Model{}, fmt.Errorf("%s:1: a model is an object", name)
 	}
 	m := Default(100)
 	types := m.Types
@@ -45,9 +49,20 @@ func Read(name string, r io.Reader) (Model, error) {
 		m.Timeout = max(m.Deadline, 100*slowest)
 	}
 	if err := m.Validate(); err != nil {
+		if f, ok := errors.AsType[*fault](err); ok {
+			return Model{}, fmt.Errorf("%s:%d: %s", name, line(find(data, f.path)), f.text)
+		}
 		return Model{}, fmt.Errorf("%s: %w", name, err)
 	}
 	return m, nil
+}
+
+// plain is an error about a file without the name of the system call.
+func plain(err error) error {
+	if path, ok := errors.AsType[*os.PathError](err); ok {
+		return path.Err
+	}
+	return err
 }
 
 // sentence says with its line what is wrong with JSON.
@@ -57,6 +72,8 @@ func sentence(err error, offset int64, data []byte, line func(int64) int) string
 	switch {
 	case errors.As(err, &syntax):
 		return fmt.Sprintf("%d: this is not JSON: %s", line(syntax.Offset), syntax)
+	case errors.As(err, &kind) && kind.Field == "":
+		return fmt.Sprintf("%d: a model is an object; this is %s", line(kind.Offset), kind.Value)
 	case errors.As(err, &kind):
 		return fmt.Sprintf("%d: %q cannot be a %s", line(kind.Offset), kind.Field, kind.Value)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
