@@ -181,6 +181,9 @@ func (r *run) written() (operation, any) {
 	if r.chance(60) {
 		f := pick(r.author, forms)
 		o := find(r.ops, f.service, f.operation)
+		if o.destroys() && r.chance(50) {
+			return o, nil
+		}
 		in := r.from(o.op, f.text)
 		if r.chance(60) {
 			r.mutate(o.svc, o.op, in)

@@ -61,8 +61,8 @@ func (r *run) repair() {
 			made[scope] = r.places(scope)
 			images := r.must(scope, ec2.Name, "DescribeImages", &ec2api.DescribeImagesInput{Owners: []string{"amazon"}, Filters: []ec2api.Filter{
 				{Name: new("architecture"), Values: []string{"x86_64"}}, {Name: new("state"), Values: []string{"available"}}}}).(*ec2api.DescribeImagesOutput)
-			r.must(scope, autoscaling.Name, "CreateLaunchConfiguration", &asapi.CreateLaunchConfigurationInput{
-				LaunchConfigurationName: new("the last one"), ImageId: images.Images[0].ImageId, InstanceType: new("t3.micro")})
+			r.must(scope, ec2.Name, "CreateLaunchTemplate", &ec2api.CreateLaunchTemplateInput{LaunchTemplateName: new(last),
+				LaunchTemplateData: &ec2api.RequestLaunchTemplateData{ImageId: images.Images[0].ImageId, InstanceType: new("t3.micro")}})
 		}
 		for _, m := range r.team(key) {
 			for _, w := range m.Waits {
@@ -75,6 +75,9 @@ func (r *run) repair() {
 		}
 	}
 }
+
+// last is the name of the launch template that all groups get in the end.
+const last = "the-last-one"
 
 func (r *run) repairGroup(scope cloud.Scope, key string, g *autoscaling.Group, places string) {
 	for _, h := range g.Hooks { // a launch whose hook gives it up is launched again, for ever
@@ -92,7 +95,7 @@ func (r *run) repairGroup(scope cloud.Scope, key string, g *autoscaling.Group, p
 	}
 	r.must(scope, autoscaling.Name, "ResumeProcesses", &asapi.ResumeProcessesInput{AutoScalingGroupName: &g.Name})
 	r.must(scope, autoscaling.Name, "SuspendProcesses", &asapi.SuspendProcessesInput{AutoScalingGroupName: &g.Name, ScalingProcesses: []string{"AlarmNotification", "ScheduledActions"}})
-	in := &asapi.UpdateAutoScalingGroupInput{AutoScalingGroupName: &g.Name, LaunchConfigurationName: new("the last one"),
+	in := &asapi.UpdateAutoScalingGroupInput{AutoScalingGroupName: &g.Name, LaunchTemplate: &asapi.LaunchTemplateSpecification{LaunchTemplateName: new(last)},
 		VPCZoneIdentifier: &places, HealthCheckGracePeriod: new(int32(60)), DefaultInstanceWarmup: new(int32(0)),
 		NewInstancesProtectedFromScaleIn: new(false), MinSize: new(int32(min(g.MinSize, 6))), MaxSize: new(int32(min(g.MaxSize, 6)))}
 	in.DesiredCapacity = new(int32(min(g.DesiredCapacity, 6)))

@@ -115,7 +115,6 @@ var forms = []form{
 	{"autoscaling", "DeleteLaunchConfiguration", `{"LaunchConfigurationName":"@launchconfigurationname"}`},
 	{"autoscaling", "DetachLoadBalancers", `{"AutoScalingGroupName":"@autoscalinggroupname","LoadBalancerNames":["@loadbalancername"]}`},
 	{"autoscaling", "DetachTrafficSources", `{"AutoScalingGroupName":"@autoscalinggroupname","TrafficSources":[{"Identifier":"@targetgrouparn"}]}`},
-	{"autoscaling", "DeleteAutoScalingGroup", `{"AutoScalingGroupName":"@autoscalinggroupname","ForceDelete":true}`},
 }
 
 // first are the forms that a run begins with: groups of all kinds behind load balancers of both, with hooks, policies that
@@ -185,7 +184,7 @@ func (a *author) resolve(v reflect.Value) {
 		}
 	case reflect.String:
 		if name, ok := strings.CutPrefix(v.String(), "@"); ok {
-			w := "n" + string(rune('0'+a.rng.IntN(6)))
+			w := "nn" + string(rune('0'+a.rng.IntN(6)))
 			switch name {
 			case "membergroup":
 				w = a.pair.group

@@ -35,7 +35,7 @@ func (a *author) text(name string, s *api.Shape) string {
 		case n < 92 && len(a.words["resource"]) > 0:
 			w = pick(a, a.words["resource"])
 		case n < 95:
-			w = "n" + string(rune('0'+a.rng.IntN(10)))
+			w = "nn" + string(rune('0'+a.rng.IntN(10)))
 		default:
 			w = pick(a, junk)
 		}
@@ -43,7 +43,7 @@ func (a *author) text(name string, s *api.Shape) string {
 			return w
 		}
 	}
-	return "n" + string(rune('0'+a.rng.IntN(10)))
+	return "nn" + string(rune('0'+a.rng.IntN(10)))
 }
 
 func (a *author) fits(s *api.Shape, w string) bool {

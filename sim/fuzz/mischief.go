@@ -6,8 +6,11 @@ import (
 	cwapi "github.com/billow-cloud/billow/api/cloudwatch"
 	ec2api "github.com/billow-cloud/billow/api/ec2"
 
+	"github.com/billow-cloud/billow/cloud/autoscaling"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
 	"github.com/billow-cloud/billow/cloud/ec2"
+	"github.com/billow-cloud/billow/cloud/elb"
+	"github.com/billow-cloud/billow/cloud/elbv2"
 )
 
 var zones = []string{"us-east-1a", "us-east-1b", "us-east-1c", "eu-west-1a", "eu-west-1b"}
@@ -45,6 +48,13 @@ func (r *run) mischief() {
 
 // move takes the default VPC of the other scope away, if nothing is in it, and makes it again.
 func (r *run) move() {
+	for _, table := range []string{ec2.Name + ".instances", autoscaling.Name + ".groups", elb.Name + ".loadbalancers", elbv2.Name + ".loadbalancers", elbv2.Name + ".targetgroups"} {
+		for key := range r.rows.tables[table] { // any order
+			if scopeOf(key) == there {
+				return
+			}
+		}
+	}
 	for _, key := range sortedKeys(r.rows.tables[ec2.Name+".subnets"]) {
 		if n := r.rows.tables[ec2.Name+".subnets"][key].value.(*ec2.Subnet); scopeOf(key) == there {
 			r.ask(there, ec2.Name, "DeleteSubnet", &ec2api.DeleteSubnetInput{SubnetId: &n.ID})
@@ -85,6 +95,14 @@ func (r *run) die() {
 	reason := []string{ec2.ExitKilled, ec2.ExitPoweroff, ec2.ExitHost, ""}[r.upTo(Death, 4)]
 	if reason == "" {
 		delete(r.hosts, id)
+		if r.chanceOf(Death, 60) { // it is found again when nobody may know it any more
+			r.later(time.Duration(1+r.upTo(Death, 120))*time.Minute, event{what: func() {
+				if r.hosts[id] == nil {
+					h.state, h.reason = running, ""
+					r.hosts[id] = h
+				}
+			}})
+		}
 		return
 	}
 	h.state, h.reason = stopped, reason
