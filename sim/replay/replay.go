@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -132,6 +133,10 @@ func (p *player) segment(file string) (more bool, err error) {
 	r, err := flight.Open(file)
 	if errors.Is(err, flight.ErrEmpty) {
 		p.note("%s was cut off before its first step.", filepath.Base(file))
+		return true, nil
+	}
+	if errors.Is(err, fs.ErrNotExist) && p.result.Segments == 0 { // the server has removed its oldest ones meanwhile
+		p.note("%s is not there any more.", filepath.Base(file))
 		return true, nil
 	}
 	if err != nil {
