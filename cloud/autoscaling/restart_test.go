@@ -84,3 +84,59 @@ func scaledWorldKeeping(t *testing.T, stored map[[2]string][]byte) *world {
 	}
 	return w
 }
+
+// wakesAsALoadedOne holds the timers against those of a cloud that is loaded from the rows.
+func wakesAsALoadedOne(t *testing.T, w *world) {
+	t.Helper()
+	again := newWorld(t, 99)
+	w.cloud.Dump(func(table, key string, row any) bool {
+		b, err := json.Marshal(row)
+		if err == nil {
+			err = again.cloud.Load(table, key, b)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return true
+	})
+	if out := again.cloud.Step(w.now, cloud.Tick{}); out.Err != nil {
+		t.Fatal(out.Err)
+	}
+	if want := again.cloud.Wake(); !w.cloud.Wake().Equal(want) {
+		t.Fatalf("wakes at %v, a cloud that is loaded from its rows at %v", w.cloud.Wake(), want)
+	}
+}
+
+// TestTimersEndWithTheirStates: what a running cloud waits for is what its rows say (found by sim/fuzz).
+func TestTimersEndWithTheirStates(t *testing.T) {
+	w := scaledWorld(t, 0, 2, 0, nil)
+	w.check = 0
+	must[shape.PutLifecycleHookOutput](w, Name, "PutLifecycleHook", &shape.PutLifecycleHookInput{AutoScalingGroupName: new("g"), LifecycleHookName: new("h"),
+		LifecycleTransition: new(launchingTransition), HeartbeatTimeout: new(int32(3600))})
+	must[shape.SetDesiredCapacityOutput](w, Name, "SetDesiredCapacity", &shape.SetDesiredCapacityInput{AutoScalingGroupName: new("g"), DesiredCapacity: new(int32(1))})
+	w.advance(2 * time.Minute)
+	wakesAsALoadedOne(t, w)
+	must[shape.CompleteLifecycleActionOutput](w, Name, "CompleteLifecycleAction", &shape.CompleteLifecycleActionInput{AutoScalingGroupName: new("g"),
+		LifecycleHookName: new("h"), InstanceId: new(w.only()), LifecycleActionResult: new(resultContinue)})
+	w.advance(2 * time.Minute)
+	wakesAsALoadedOne(t, w)
+	if wake := w.cloud.Wake(); !wake.IsZero() {
+		t.Errorf("a group at rest wakes at %v", wake)
+	}
+
+	tg := balanced(t, w, func(string, any) {})
+	must[shape.AttachLoadBalancerTargetGroupsOutput](w, Name, "AttachLoadBalancerTargetGroups", &shape.AttachLoadBalancerTargetGroupsInput{AutoScalingGroupName: new("g"), TargetGroupARNs: []string{tg}})
+	must[shape.UpdateAutoScalingGroupOutput](w, Name, "UpdateAutoScalingGroup", &shape.UpdateAutoScalingGroupInput{AutoScalingGroupName: new("g"),
+		HealthCheckType: new("ELB"), HealthCheckGracePeriod: new(int32(1200))})
+	w.check, w.checked = 10*time.Second, w.now
+	w.advance(2 * time.Minute)
+	w.sick[w.only()] = true
+	w.advance(2 * time.Minute) // marked at the check after the grace period
+	m, _ := w.s.members.Table.Get(here.String() + "/" + w.only())
+	must[shape.SuspendProcessesOutput](w, Name, "SuspendProcesses", &shape.SuspendProcessesInput{AutoScalingGroupName: new("g"), ScalingProcesses: []string{"HealthCheck"}})
+	w.advance(m.CheckAt.Add(-time.Second).Sub(w.now))
+	if wake := w.cloud.Wake(); m.CheckAt.IsZero() || !wake.Equal(m.CheckAt) {
+		t.Errorf("wakes at %v, want the check at %v", wake, m.CheckAt)
+	}
+	wakesAsALoadedOne(t, w)
+}

@@ -68,7 +68,7 @@ func converge(t *testing.T, seed uint64) {
 	for range 60 {
 		g := new(groups[rng.IntN(2)])
 		id := someMember(w, rng)
-		switch rng.IntN(15) {
+		switch rng.IntN(16) {
 		case 0, 1:
 			call("SetDesiredCapacity", &shape.SetDesiredCapacityInput{AutoScalingGroupName: g, DesiredCapacity: new(int32(rng.IntN(10)))})
 		case 2:
@@ -106,6 +106,8 @@ func converge(t *testing.T, seed uint64) {
 			} else {
 				call("AttachLoadBalancerTargetGroups", &shape.AttachLoadBalancerTargetGroupsInput{AutoScalingGroupName: g, TargetGroupARNs: []string{tg}})
 			}
+		case 15:
+			call("SetInstanceProtection", &shape.SetInstanceProtectionInput{AutoScalingGroupName: g, InstanceIds: []string{id}, ProtectedFromScaleIn: new(rng.IntN(2) == 0)})
 		}
 		nothingLeft(t, w)
 		if rng.IntN(10) == 0 {
@@ -116,6 +118,9 @@ func converge(t *testing.T, seed uint64) {
 	failing = ""
 	clear(w.sick)
 	clear(w.busy)
+	for k, m := range w.s.members.Everywhere() {
+		call("SetInstanceProtection", &shape.SetInstanceProtectionInput{AutoScalingGroupName: &m.Group, InstanceIds: []string{k.ID}, ProtectedFromScaleIn: new(false)})
+	}
 	for _, g := range groups {
 		must("ResumeProcesses", &shape.ResumeProcessesInput{AutoScalingGroupName: new(g)})
 		must("UpdateAutoScalingGroup", &shape.UpdateAutoScalingGroupInput{AutoScalingGroupName: new(g), AvailabilityZones: zones})

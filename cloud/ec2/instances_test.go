@@ -207,6 +207,23 @@ func TestNewsOfThePast(t *testing.T) {
 	}
 }
 
+// TestWhatIsBackIsNotWaitedFor: an instance that the host has lost and brought back needs nothing more (found by sim/fuzz).
+func TestWhatIsBackIsNotWaitedFor(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.hold = true
+	id := w.run(1)[0]
+	w.observe(InstanceRunning{id})
+	w.pass(2 * time.Minute)
+	w.observe(InstanceExited{id, ExitHost})
+	if w.c.Wake().IsZero() {
+		t.Error("a lost wish would not be made again")
+	}
+	w.observe(InstanceRunning{id})
+	if wake := w.c.Wake(); !wake.IsZero() {
+		t.Errorf("wakes at %v for nothing", wake)
+	}
+}
+
 func TestStatusChecks(t *testing.T) { // EC-IN-05
 	w := newWorld(t, Options{})
 	id := w.run(1)[0]
