@@ -124,6 +124,9 @@ func (r *recorder) after(now time.Time, n noted, out cloud.Output) {
 	case r.full(flightQueue):
 		r.lose("the recorder fell behind")
 	default:
+		if len(out.Changes) == 0 {
+			out.Reply = nil // nothing is kept of it, and it may be large
+		}
 		r.add(entry{at: now.UnixNano(), input: n.input, out: out, weight: len(n.input) + 256 + 256*(len(out.Changes)+len(out.Effects))})
 	}
 }
