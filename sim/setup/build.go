@@ -88,6 +88,7 @@ func (p *pieces) build(o Options) (Setup, error) {
 		return Setup{}, errors.New("there is no Auto Scaling group in the files; `aws autoscaling describe-auto-scaling-groups` prints them")
 	}
 	b.crossed()
+	b.idle()
 	b.out.Notes = b.notes
 	return b.out, nil
 }

@@ -184,4 +184,5 @@ func (b *builder) scriptGroup(in *asapi.CreateAutoScalingGroupInput, s Step, typ
 		}
 		b.note(s.Source, "the subnets of %s are taken for those of the default VPC in %s.", s.Group, strings.Join(in.AvailabilityZones, ", "))
 	}
+	b.out.Groups[len(b.out.Groups)-1].Zones = in.AvailabilityZones
 }

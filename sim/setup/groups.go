@@ -90,7 +90,8 @@ func (b *builder) makeGroup(g *asapi.AutoScalingGroup, at Source) error {
 		}
 		return lambda
 	})
-	about := Group{Name: name, InstanceTypes: types, Min: int(*g.MinSize), Max: int(*g.MaxSize), Desired: int(api.Or(g.DesiredCapacity, *g.MinSize)), Source: at}
+	about := Group{Name: name, InstanceTypes: types, Min: int(*g.MinSize), Max: int(*g.MaxSize), Desired: int(api.Or(g.DesiredCapacity, *g.MinSize)),
+		Zones: in.AvailabilityZones, Source: at}
 	b.attach(g, in, &about, at)
 	b.out.Groups = append(b.out.Groups, about)
 	if err := b.step("autoscaling", "CreateAutoScalingGroup", in, name, "group "+name, at); err != nil {
@@ -330,6 +331,6 @@ func (b *builder) attach(g *asapi.AutoScalingGroup, in *asapi.CreateAutoScalingG
 		}
 	}
 	if left > 0 {
-		b.note(at, "%d load balancers or target groups of %s, which no policy looks at, are left off: its load reaches its instances evenly.", left, about.Name)
+		b.note(at, "load balancers and target groups of %s that no policy looks at are left off: its load reaches its instances evenly.", about.Name)
 	}
 }

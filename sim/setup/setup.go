@@ -34,6 +34,7 @@ type Group struct {
 	InstanceTypes []string // of its template and overrides, the first is the usual one; empty if its template has none
 	Min, Max      int
 	Desired       int
+	Zones         []string
 	TargetGroup   string // name of the target group that was made for it, or empty
 	LoadBalancer  string // name of that target group's balancer
 	Source        Source

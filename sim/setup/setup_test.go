@@ -99,7 +99,7 @@ func TestDescribed(t *testing.T) {
 		if s.Stands["m7i.large"] != "m5.large" {
 			t.Error(s.Stands)
 		}
-		checkNotes(t, s.Notes, "the instance type m7i.large is not in the catalogue: m5.large stands for it", "1 load balancers or target groups of batch",
+		checkNotes(t, s.Notes, "the instance type m7i.large is not in the catalogue: m5.large stands for it", "load balancers and target groups of batch that no policy looks at",
 			"1 of 4 are of groups that are not in the files", "alarms that act on no policy here, such as disk-full", "launch-day is left off: its time, 2023-12-01 06:00",
 			"AZRebalance of batch is suspended", "alarm batch-idle takes instances away below 70 while alarm batch-busy (testdata/alarms.json:27) adds them above 60")
 	}
@@ -155,7 +155,7 @@ func TestApplyTwice(t *testing.T) {
 		t.Error("it has changed")
 	}
 	checkNotes(t, s.Notes, "the launch template of web is not in the files: its instances are taken for t3.small with a metric every minute",
-		"the launch configuration batch-lc is not in the files: its instances are taken for t3.medium", "1 load balancers", "1 of 4", "AZRebalance", "disk-full", "batch-idle")
+		"the launch configuration batch-lc is not in the files: its instances are taken for t3.medium", "load balancers and target groups", "1 of 4", "AZRebalance", "disk-full", "batch-idle")
 }
 
 func TestScript(t *testing.T) {
@@ -180,7 +180,11 @@ func TestScript(t *testing.T) {
 	if s.Groups[0].InstanceTypes[0] != "t3.small" || s.Groups[0].Source.Line != 9 {
 		t.Errorf("%+v", s.Groups)
 	}
-	checkNotes(t, s.Notes, "the subnets of shop are taken for those of the default VPC in eu-west-1a, eu-west-1b")
+	checkNotes(t, s.Notes, "the subnets of shop are taken for those of the default VPC in eu-west-1a, eu-west-1b",
+		"put-scaling-policy net is not enabled")
+	if z := strings.Join(s.Groups[0].Zones, " "); z != "eu-west-1a eu-west-1b" {
+		t.Errorf("zones %s", z)
+	}
 }
 
 // TestVariant: policies laid over take the place of a group's, with their alarms; other groups keep theirs.
@@ -242,7 +246,8 @@ func TestZones(t *testing.T) {
 	if *instances.Reservations[0].Instances[0].Monitoring.State != "enabled" && *instances.Reservations[0].Instances[0].Monitoring.State != "pending" {
 		t.Errorf("%+v", instances.Reservations[0].Instances[0].Monitoring)
 	}
-	checkNotes(t, s.Notes, "the zones us-west-2a, us-west-2d are taken as a, b and c of us-west-2, in this order", "the launch template of web is not in the files")
+	checkNotes(t, s.Notes, "the zones us-west-2a, us-west-2d are taken as a, b and c of us-west-2, in this order", "the launch template of web is not in the files",
+		"web has neither policies nor schedules in the files")
 }
 
 // TestRefused: one sentence with file and line, whether it is the files that are wrong or what the control plane says.
@@ -314,6 +319,54 @@ func TestRefused(t *testing.T) {
 	}
 	if _, err := Read(data("policies.json"), Options{}); err == nil || !strings.Contains(err.Error(), "there is none") {
 		t.Error(err)
+	}
+}
+
+// TestIdle: what AWS takes but never acts is told of, since a run would only show a group that keeps its size.
+func TestIdle(t *testing.T) {
+	const group = `{"AutoScalingGroups": [{"AutoScalingGroupName": "web", "MinSize": 1, "MaxSize": 9, "AvailabilityZones": ["us-east-1a", "us-east-1b"]}]}`
+	const tracking = `{"AutoScalingGroupName": "web", "PolicyName": "p", "PolicyType": "TargetTrackingScaling", "TargetTrackingConfiguration":
+		{"TargetValue": %s, "PredefinedMetricSpecification": {"PredefinedMetricType": "%s"}}}`
+	step := func(from, to string) string {
+		return `{"ScalingPolicies": [{"AutoScalingGroupName": "web", "PolicyName": "p", "PolicyARN": "arn:p", "PolicyType": "StepScaling", "AdjustmentType": "ChangeInCapacity",
+			"StepAdjustments": [{` + from + to + `"ScalingAdjustment": 1}]}]}`
+	}
+	alarm := func(operator, more string) string {
+		return `{"MetricAlarms": [{"AlarmName": "a", "AlarmActions": ["arn:p"], "ComparisonOperator": "` + operator + `", ` + more + `"Namespace": "AWS/EC2", "MetricName": "CPUUtilization",
+			"Statistic": "Average", "Period": 60, "EvaluationPeriods": 1, "Threshold": 60, "Dimensions": [{"Name": "AutoScalingGroupName", "Value": "web"}]}]}`
+	}
+	const up, down = `"MetricIntervalLowerBound": 0, `, `"MetricIntervalUpperBound": 0, `
+	for _, c := range []struct {
+		group string
+		texts []string
+		want  string // empty: nothing is to be told
+	}{
+		{group, nil, "web has neither policies nor schedules in the files: it stays at 1"},
+		{group, []string{fmt.Sprintf(tracking, "50", "ASGAverageCPUUtilization")}, ""},
+		{strings.Replace(group, `"MaxSize": 9`, `"MaxSize": 1`, 1), []string{fmt.Sprintf(tracking, "50", "ASGAverageCPUUtilization")}, "MinSize and MaxSize of web are both 1"},
+		{group, []string{fmt.Sprintf(tracking, "150", "ASGAverageCPUUtilization")}, "policy p of web can never add an instance: CPU is at most 100 %, and its target is 150 %"},
+		{group, []string{fmt.Sprintf(tracking, "50", "ASGAverageNetworkIn")}, "policy p of web never acts: nothing in a simulation has NetworkIn"},
+		{group, []string{strings.Replace(fmt.Sprintf(tracking, "50", "ASGAverageCPUUtilization"), "{", `{"Enabled": false, `, 1)}, "policy p of web is not enabled"},
+		{group, []string{step(up, "")}, "policy p of web never acts: no alarm in the files runs it"},
+		{group, []string{step(up, ""), alarm("GreaterThanThreshold", "")}, ""},
+		{group, []string{step(down, ""), alarm("LessThanThreshold", "")}, ""},
+		{group, []string{step(down, ""), alarm("GreaterThanThreshold", "")}, "alarm a is on above its threshold, but policy p has steps on the other side only"},
+		{group, []string{step(up, ""), alarm("LessThanOrEqualToThreshold", "")}, "alarm a is on below its threshold"},
+		{group, []string{step(up, ""), alarm("GreaterThanThreshold", `"ActionsEnabled": false, `)}, "alarm a runs nothing"},
+	} {
+		dir := t.TempDir()
+		var files []string
+		for i, text := range append([]string{c.group}, c.texts...) {
+			files = append(files, filepath.Join(dir, fmt.Sprint(i)))
+			write(t, files[i], text)
+		}
+		s, err := Read(files, Options{})
+		build(t, s, err)
+		all := strings.Join(s.Notes, "\n")
+		told := strings.Contains(all, "never") || strings.Contains(all, "nothing") || strings.Contains(all, "stays") || strings.Contains(all, "both")
+		if c.want == "" && told || !strings.Contains(all, c.want) {
+			t.Errorf("%s\n%s\nwant %q", c.texts, all, c.want)
+		}
 	}
 }
 

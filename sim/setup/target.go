@@ -9,8 +9,8 @@ import (
 )
 
 // Target is the utilization in percent that a group's policies keep to: the target of tracking its CPU, or its requests
-// where one instance serves perSecond of them at 100 %, else the lowest threshold above which an alarm on its CPU acts. 0
-// is none.
+// where one instance serves perSecond of them at 100 %, else the lowest threshold above which an alarm on its CPU acts, or target
+// of a forecast of it. 0 is none.
 func (s Setup) Target(group string, perSecond float64) float64 {
 	target, threshold := 0.0, 0.0
 	lower := func(to *float64, v float64) {
@@ -24,6 +24,9 @@ func (s Setup) Target(group string, perSecond float64) float64 {
 		}
 		switch in := step.Call.In.(type) {
 		case *asapi.PutScalingPolicyInput:
+			for _, m := range forecasts(in) {
+				lower(&threshold, m)
+			}
 			c := in.TargetTrackingConfiguration
 			if c == nil || c.TargetValue == nil {
 				continue
@@ -46,6 +49,19 @@ func (s Setup) Target(group string, perSecond float64) float64 {
 		return target
 	}
 	return threshold
+}
+
+// forecasts are the CPU targets of a predictive policy.
+func forecasts(in *asapi.PutScalingPolicyInput) (targets []float64) {
+	if in.PredictiveScalingConfiguration == nil {
+		return nil
+	}
+	for _, m := range in.PredictiveScalingConfiguration.MetricSpecifications {
+		if p := m.PredefinedMetricPairSpecification; p != nil && api.Value(p.PredefinedMetricType) == "ASGCPUUtilization" {
+			targets = append(targets, api.Value(m.TargetValue))
+		}
+	}
+	return targets
 }
 
 // RequestTarget is the lowest number of requests per minute and instance that a group's policies keep to; 0 is none.

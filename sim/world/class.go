@@ -172,4 +172,4 @@ func (t *tail) share(waiting, wait float64) float64 {
 	return t.base + waiting*(t.excess[i]+f*(t.excess[i+1]-t.excess[i]))
 }
 
-func cut(share float64) float64 { return min(1, max(0, share-negligible)) }
+func cut(share float64) float64 { return min(1, max(0, (share-negligible)/(1-negligible))) }
