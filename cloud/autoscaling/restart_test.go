@@ -139,4 +139,7 @@ func TestTimersEndWithTheirStates(t *testing.T) {
 		t.Errorf("wakes at %v, want the check at %v", wake, m.CheckAt)
 	}
 	wakesAsALoadedOne(t, w)
+	must[shape.EnterStandbyOutput](w, Name, "EnterStandby", &shape.EnterStandbyInput{AutoScalingGroupName: new("g"), InstanceIds: []string{w.only()},
+		ShouldDecrementDesiredCapacity: new(true)})
+	wakesAsALoadedOne(t, w) // and not at a check that does not come
 }
