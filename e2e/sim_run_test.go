@@ -170,3 +170,61 @@ func TestSimRefused(t *testing.T) {
 		t.Errorf("%v %s\n%s", err, failed, out)
 	}
 }
+
+// TestSimLeavesNothing: a run that cannot be leaves no file behind, and one that cannot write says so in one line.
+func TestSimLeavesNothing(t *testing.T) {
+	t.Parallel()
+	page := filepath.Join(t.TempDir(), "r.html")
+	if _, failed, err := simulate(t, "run", "groups.json", "--load", "load.csv", "--from", "2026-05-05", "--to", "2026-05-04", "--html", page); err == nil ||
+		strings.TrimSpace(failed) != "billow: --from 2026-05-05 is not before --to 2026-05-04" {
+		t.Errorf("%v: %s", err, failed)
+	}
+	if _, err := os.Stat(page); err == nil {
+		t.Error("there is a report of a run that was not")
+	}
+	if _, failed, err := simulate(t, "run", "groups.json", "policies.json", "--load", "load.csv", "--csv", "/dev/full"); err == nil ||
+		strings.TrimSpace(failed) != "billow: /dev/full cannot be written: no space left on device" {
+		t.Errorf("%v: %s", err, failed)
+	}
+}
+
+// TestSimTells: what a user would wonder about is told beside the figures.
+func TestSimTells(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	model := filepath.Join(dir, "world.json")
+	text := `{"failures": {"events": [{"at": 60, "for": 60, "kind": "zone-down", "zone": "f"}, {"at": 9e6, "count": 1, "kind": "kill"}]}}`
+	if err := os.WriteFile(model, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out, failed, err := simulate(t, "run", "groups.json", "--load", "load.csv", "--world", model, "--from", "2026-05-03", "--to", "2026-05-05")
+	if err != nil {
+		t.Fatal(failed)
+	}
+	for _, want := range []string{"groups.json:3: web has neither policies nor schedules in the files: it stays at 5.",
+		model + ": event 1 (zone-down) is in the zone f, where no group is", model + ": event 2 (kill) is after the end of the run",
+		"The load goes from 2026-05-04 00:00 to 2026-05-06 00:00; in the rest of the run there is none.", "Optimum: the fewest instance-hours with 99 % in time"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	for _, c := range []struct{ text, want string }{
+		{"{\n\"boot\": {\"mean\": -3}}", model + ":2: the boot mean is -3; it must be from 0 to 1e+06"},
+		{`{"instance_types": {"c5.large": {"service_time": {"mean": 1}, "concurrency": 4}}}`, model + `: it has no instance type m5.large, which group web uses; add it to instance_types, or "*" for any`},
+	} {
+		if err := os.WriteFile(model, []byte(c.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, failed, err := simulate(t, "run", "groups.json", "--load", "load.csv", "--world", model); err == nil || strings.TrimSpace(failed) != "billow: "+c.want {
+			t.Errorf("%v: %s", err, failed)
+		}
+	}
+	for _, c := range []struct{ flag, want string }{
+		{"--scale=1e300", "load.csv: times 1e+300 it is 8.67e+301 requests per second, which is too large for a load"}, {"--scale=0", "--scale must be above 0"},
+		{"--slot=36h", "--slot must be at most an hour: within a slot the load does not change"},
+	} {
+		if _, failed, err := simulate(t, "run", "groups.json", "--load", "load.csv", c.flag); err == nil || strings.TrimSpace(failed) != "billow: "+c.want {
+			t.Errorf("%v: %s", err, failed)
+		}
+	}
+}

@@ -38,6 +38,11 @@ type variant struct {
 
 // Run puts all variants and references side by side.
 func (c *simCompare) Run(ctx context.Context) error {
+	endAtOnce(ctx)
+	return interrupted(ctx, c.run(ctx))
+}
+
+func (c *simCompare) run(ctx context.Context) error {
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -57,21 +62,24 @@ func (c *simCompare) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := j.runAll(ctx, variants, group)
+	show := newProgress(len(variants) + len(references))
+	defer show.end()
+	all, err := j.runAll(ctx, show, variants, group)
 	if err != nil {
 		return err
 	}
 	plan, err := j.optimum(group)
 	if err != nil {
-		j.notes = append(j.notes, fmt.Sprintf("There is no optimum for %s: %v.", group, err))
+		j.notes = append(j.notes, noOptimum(group, err))
 	}
 	for i := range all {
 		j.judge(&all[i], variants[i].setup, plan)
 	}
-	refs, err := c.peers(j, group, with, plan)
+	refs, err := c.peers(ctx, show, j, group, with, plan)
 	if err != nil {
 		return err
 	}
+	show.end()
 	return c.write(fmt.Sprintf("%s, %s to %s", group, stamp(j.from), stamp(j.to)), j.notes, append(all, refs...))
 }
 
@@ -129,9 +137,7 @@ func (c *simCompare) variants(j *simJob, group string) ([]variant, error) {
 }
 
 // runAll runs the variants beside each other.
-func (j *simJob) runAll(ctx context.Context, variants []variant, group string) ([]outcome.Outcome, error) {
-	show := newProgress(len(variants))
-	defer show.end()
+func (j *simJob) runAll(ctx context.Context, show *progress, variants []variant, group string) ([]outcome.Outcome, error) {
 	all := make([]outcome.Outcome, len(variants))
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(runtime.GOMAXPROCS(0))
@@ -159,7 +165,7 @@ func (j *simJob) runAll(ctx context.Context, variants []variant, group string) (
 const deregistration = 300e9
 
 // peers are the references' outcomes.
-func (c *simCompare) peers(j *simJob, group string, with []string, plan world.Plan) ([]outcome.Outcome, error) {
+func (c *simCompare) peers(ctx context.Context, show *progress, j *simJob, group string, with []string, plan world.Plan) ([]outcome.Outcome, error) {
 	if slices.Contains(with, "none") {
 		return nil, nil
 	}
@@ -168,12 +174,12 @@ func (c *simCompare) peers(j *simJob, group string, with []string, plan world.Pl
 		return nil, err
 	}
 	g := j.setup.Find(group)
-	kind, _ := ready.Kind(kindOf(g))
-	s := peers.Setup{Name: group, Trace: j.loads[group], Ready: ready, Type: kindOf(g), Min: g.Min, Max: g.Max, Start: g.Desired,
-		Target: c.Target, InTime: j.input.InTime, Optimum: plan.Bound}
-	for _, letter := range "abc" {
-		s.Zones = append(s.Zones, j.setup.Scope.Region+string(letter))
+	if g.Max == 0 {
+		return nil, nil // the note on the optimum says why
 	}
+	kind, _ := ready.Kind(kindOf(g))
+	s := peers.Setup{Name: group, Trace: j.loads[group], Ready: ready, Type: kindOf(g), Min: g.Min, Max: g.Max, Start: g.Desired, Zones: g.Zones,
+		Target: c.Target, InTime: j.input.InTime, Optimum: plan.Bound}
 	if g.TargetGroup != "" {
 		s.Drain = deregistration
 	}
@@ -186,11 +192,17 @@ func (c *simCompare) peers(j *simJob, group string, with []string, plan world.Pl
 	j.notes = append(j.notes, fmt.Sprintf("The references keep to %.3g %% CPU, between MinSize %d and MaxSize %d.", s.Target, g.Min, g.Max))
 	list, err := peers.References(s)
 	if err != nil {
-		j.notes = append(j.notes, fmt.Sprintf("There is no fixed size and no optimum: %v.", err))
+		j.notes = append(j.notes, fmt.Sprintf("There is neither a fixed size nor a clairvoyant: %s.", strings.TrimPrefix(strings.TrimPrefix(err.Error(), "peers: "), "world: ")))
 		list = j.others(s, kind)
 	}
 	var all []outcome.Outcome
-	for _, p := range list {
+	for i, p := range list {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if told := show.of(len(show.done) - len(references) + min(i, len(references)-1)); told != nil {
+			told(1, 1)
+		}
 		if !slices.Contains(with, short(p)) {
 			continue
 		}

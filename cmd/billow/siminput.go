@@ -57,10 +57,10 @@ type simJob struct {
 // read reads everything.
 func (in *simInput) read() (*simJob, error) {
 	j := &simJob{input: in, loads: map[string]load.Trace{}, worlds: map[string]world.Model{}}
-	if !(in.Scale > 0) || math.IsInf(in.Scale, 0) || in.PerInstance < 0 || !(in.InTime > 0 && in.InTime <= 1) {
-		return nil, errors.New("--scale must be above 0, --per-instance not below it, and --in-time above 0 and at most 1")
+	err := in.bounds()
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	if j.setup, err = setup.Read(in.Files, setup.Options{}); err != nil {
 		return nil, err
 	}
@@ -80,10 +80,56 @@ func (in *simInput) read() (*simJob, error) {
 	if len(j.setup.Hooks) > 0 {
 		j.notes = append(j.notes, fmt.Sprintf("Lifecycle actions of %s are completed after %v (--hook-time).", strings.Join(j.setup.Hooks, ", "), in.HookTime))
 	}
+	if err := j.checkWorld(); err != nil {
+		return nil, err
+	}
 	j.imagine()
 	j.notes = unique(j.notes)
 	return j, nil
 }
+
+// bounds checks the numbers.
+func (in *simInput) bounds() error {
+	switch {
+	case !(in.Scale > 0) || math.IsInf(in.Scale, 0):
+		return errors.New("--scale must be above 0")
+	case !(in.PerInstance >= 0) || math.IsInf(in.PerInstance, 0):
+		return errors.New("--per-instance must not be below 0")
+	case !(in.InTime > 0 && in.InTime <= 1):
+		return errors.New("--in-time must be above 0 and at most 1")
+	case in.Slot < 0 || in.Slot > time.Hour:
+		return errors.New("--slot must be at most an hour: within a slot the load does not change")
+	case in.HookTime < 0:
+		return errors.New("--hook-time must not be below 0")
+	}
+	return nil
+}
+
+// checkWorld says which instance type the model lacks, and which of its events nobody will see.
+func (j *simJob) checkWorld() error {
+	if j.input.World == "" {
+		return nil
+	}
+	var zones []string
+	for _, name := range j.groups {
+		g := j.setup.Find(name)
+		zones = append(zones, g.Zones...)
+		if _, known := j.world.Types[kindOf(g)]; !known && !isAny(j.world) {
+			return fmt.Errorf("%s: it has no instance type %s, which group %s uses; add it to instance_types, or \"*\" for any", j.input.World, kindOf(g), name)
+		}
+	}
+	for i, e := range j.world.Failures.Events {
+		switch {
+		case e.At >= j.to.Sub(j.from).Seconds():
+			j.notes = append(j.notes, fmt.Sprintf("%s: event %d (%s) is after the end of the run.", j.input.World, i+1, e.Kind))
+		case e.Zone != "" && e.Kind != world.NoMetrics && len(zones) > 0 && !slices.ContainsFunc(zones, e.Affects):
+			j.notes = append(j.notes, fmt.Sprintf("%s: event %d (%s) is in the zone %s, where no group is: nothing comes of it.", j.input.World, i+1, e.Kind, e.Zone))
+		}
+	}
+	return nil
+}
+
+func isAny(m world.Model) bool { _, any := m.Types["*"]; return any }
 
 // readWorld reads the world model, if there is one.
 func (j *simJob) readWorld() error {
@@ -92,7 +138,7 @@ func (j *simJob) readWorld() error {
 	}
 	f, err := os.Open(j.input.World)
 	if err != nil {
-		return fmt.Errorf("%s: %w", j.input.World, errors.Unwrap(err))
+		return fmt.Errorf("%s: %w", j.input.World, unwrapped(err))
 	}
 	defer f.Close()
 	if j.world, err = world.Read(j.input.World, f); err != nil {
@@ -140,6 +186,9 @@ func kindOf(g *setup.Group) string {
 	return g.InstanceTypes[0]
 }
 
+// mostRate is the most requests per second that are taken for a load.
+const mostRate = 1e15
+
 func (j *simJob) readLoads() error {
 	zone, err := time.LoadLocation(j.input.Zone)
 	if err != nil {
@@ -163,6 +212,9 @@ func (j *simJob) readLoads() error {
 		}
 		for i := range t.Rates {
 			t.Rates[i] *= j.input.Scale
+		}
+		if peak := t.Peak(); peak > mostRate {
+			return fmt.Errorf("%s: times %g it is %.3g requests per second, which is too large for a load", path, j.input.Scale, peak)
 		}
 		for _, n := range t.Notes {
 			j.notes = append(j.notes, fmt.Sprintf("%s: %s", path, n))
@@ -222,8 +274,14 @@ func (j *simJob) cut() error {
 		}
 		*x.to = at
 	}
+	if j.input.From != "" && j.input.To != "" && !j.from.Before(j.to) {
+		return fmt.Errorf("--from %s is not before --to %s", j.input.From, j.input.To)
+	}
 	if !j.from.Before(j.to) || !j.from.Before(last) || !first.Before(j.to) {
 		return fmt.Errorf("there is no load from %s to %s: it goes from %s to %s", stamp(j.from), stamp(j.to), stamp(first), stamp(last))
+	}
+	if j.from.Before(first) || last.Before(j.to) {
+		j.notes = append(j.notes, fmt.Sprintf("The load goes from %s to %s; in the rest of the run there is none.", stamp(first), stamp(last)))
 	}
 	for _, g := range j.groups {
 		j.loads[g] = j.loads[g].Between(j.from, j.to)
@@ -258,6 +316,8 @@ func instantOf(text string) (time.Time, error) {
 const (
 	peakShare = 0.7 // of MaxSize
 	peakCPU   = 0.7
+
+	longRequest = 5 // seconds: more than that is told
 )
 
 // imagine makes a world for every group, where there is no model.
@@ -293,6 +353,9 @@ func (j *simJob) imagine() {
 		t := m.Types[kindOf(g)]
 		if why != "" {
 			why = ", " + why
+		}
+		if t.ServiceTime.Mean > longRequest {
+			j.notes = append(j.notes, fmt.Sprintf("The load of %s is so small for its MaxSize that a request was taken to last %.3g s: say with --per-instance how many an instance serves.", g.Name, t.ServiceTime.Mean))
 		}
 		j.notes = append(j.notes, fmt.Sprintf("World of %s, since no model was given: one %s serves %s requests per second%s; a request takes %.3g s, a boot %.0f s; in time is %.3g s. billow sim world prints a model for --world.",
 			g.Name, kindOf(g), rounded3(per), why, t.ServiceTime.Mean, m.Boot.Mean, m.Deadline))
@@ -352,9 +415,16 @@ func (j *simJob) optimum(group string) (world.Plan, error) {
 		return world.Plan{}, err
 	}
 	g := j.setup.Find(group)
+	if g.Max == 0 {
+		return world.Plan{}, errors.New("its MaxSize is 0")
+	}
 	kind, known := ready.Kind(kindOf(g))
 	if !known {
 		return world.Plan{}, nil // the run says it
 	}
-	return ready.Optimum(j.loads[group], world.Aim{Kind: kind, InTime: j.input.InTime, Min: g.Min, Max: g.Max})
+	plan, err := ready.Optimum(j.loads[group], world.Aim{Kind: kind, InTime: j.input.InTime, Min: g.Min, Max: g.Max})
+	if err == nil {
+		j.notes = unique(append(j.notes, fmt.Sprintf("Optimum: the fewest instance-hours with %.6g %% in time, for one who knows the load (--in-time).", 100*j.input.InTime)))
+	}
+	return plan, err
 }

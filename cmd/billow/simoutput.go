@@ -2,14 +2,17 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -35,11 +38,15 @@ func (s *simOutput) check() error {
 		if path == "" {
 			continue
 		}
+		_, missing := os.Stat(path)
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
 		if err != nil {
-			return fmt.Errorf("%s cannot be written: %w", path, errors.Unwrap(err))
+			return fmt.Errorf("%s cannot be written: %w", path, unwrapped(err))
 		}
 		f.Close()
+		if missing != nil { // a run that fails leaves nothing behind
+			_ = os.Remove(path)
+		}
 	}
 	return nil
 }
@@ -123,10 +130,38 @@ func writeFile(path string, write func(io.Writer) error) error {
 		return err
 	}
 	out := bufio.NewWriter(f)
-	if err := errors.Join(write(out), out.Flush(), f.Close()); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	err = write(out)
+	if err == nil {
+		err = out.Flush()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return fmt.Errorf("%s cannot be written: %w", path, unwrapped(err))
 	}
 	return nil
+}
+
+// unwrapped is an error about a file without its name and that of the system call.
+func unwrapped(err error) error {
+	if path, ok := errors.AsType[*os.PathError](err); ok {
+		return path.Err
+	}
+	return err
+}
+
+// interrupted is the error of a run in short, if it is that of an interrupt.
+func interrupted(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return errors.New("interrupted")
+	}
+	return err
+}
+
+// endAtOnce has a second interrupt end the program, whatever it is doing.
+func endAtOnce(ctx context.Context) {
+	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })
 }
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
@@ -183,5 +218,6 @@ func (p *progress) end() {
 	defer p.mu.Unlock()
 	if p.bar != nil {
 		_ = p.bar.Finish()
+		p.bar = nil
 	}
 }

@@ -17,6 +17,11 @@ type simRun struct {
 
 // Run replays the load.
 func (r *simRun) Run(ctx context.Context) error {
+	endAtOnce(ctx)
+	return interrupted(ctx, r.run(ctx))
+}
+
+func (r *simRun) run(ctx context.Context) error {
 	if err := r.check(); err != nil {
 		return err
 	}
@@ -39,7 +44,10 @@ func (r *simRun) Run(ctx context.Context) error {
 		}
 		plan, err := j.optimum(all[i].Group)
 		if err != nil {
-			j.notes = append(j.notes, fmt.Sprintf("There is no optimum for %s: %v.", all[i].Group, err))
+			j.notes = append(j.notes, noOptimum(all[i].Group, err))
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		j.judge(&all[i], j.setup, plan)
 	}
@@ -48,6 +56,11 @@ func (r *simRun) Run(ctx context.Context) error {
 		title = strings.Join(j.groups, ", ")
 	}
 	return r.write(fmt.Sprintf("%s, %s to %s", title, stamp(j.from), stamp(j.to)), j.notes, all)
+}
+
+// noOptimum is the note on why.
+func noOptimum(group string, err error) string {
+	return fmt.Sprintf("There is no optimum for %s: %s.", group, strings.TrimPrefix(err.Error(), "world: "))
 }
 
 // loaded are the outcomes of groups that have a load.
