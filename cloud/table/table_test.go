@@ -136,16 +136,21 @@ func clonePoints(m map[string]map[int64]int) map[string]map[int64]int {
 }
 
 func TestChangesListEachRowOnce(t *testing.T) {
-	tab := New[row]("rows")
-	var j Journal
-	tab.Put(&j, "b", row{N: 1})
-	tab.Put(&j, "a", row{N: 2})
-	tab.Put(&j, "b", row{N: 3})
-	tab.Delete(&j, "a")
-	tab.Delete(&j, "missing")
-	got := j.Changes()
-	if len(got) != 2 || got[0].Key != "b" || got[0].Row.(*row).N != 3 || got[1].Key != "a" || got[1].Row != nil {
-		t.Errorf("%+v", got)
+	for _, others := range []int{0, 9, 10, 11, 12, 13, 100} { // a step of few rows and one of many
+		tab := New[row]("rows")
+		var j Journal
+		tab.Put(&j, "b", row{N: 1})
+		tab.Put(&j, "a", row{N: 2})
+		for i := range others {
+			tab.Put(&j, fmt.Sprint("other", i), row{})
+		}
+		tab.Put(&j, "b", row{N: 3})
+		tab.Delete(&j, "a")
+		tab.Delete(&j, "missing")
+		got := j.Changes()
+		if len(got) != 2+others || got[0].Key != "b" || got[0].Row.(*row).N != 3 || got[1].Key != "a" || got[1].Row != nil {
+			t.Errorf("%+v", got)
+		}
 	}
 }
 
