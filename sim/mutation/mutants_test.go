@@ -650,8 +650,8 @@ var ofGroups = []mutant{
 		name: "a hook never times out",
 		why:  "an instance whose hook is forgotten hangs for ever",
 		file: "cloud/autoscaling/hooks.go",
-		old:  "if w.Result == \"\" && !w.Deadline.After(r.tx.Now()) {",
-		new:  "if w.Result == \"\" && w.Deadline.IsZero() {",
+		old:  "Deadline: now.Add(inSeconds(h.Heartbeat)), Last:",
+		new:  "Deadline: now.Add(1000 * inSeconds(h.Heartbeat)), Last:",
 		run:  "TestScenarios",
 	},
 	{
@@ -1026,12 +1026,12 @@ var ofPolicies = []mutant{
 		run:  "TestPredictiveAndDynamic",
 	},
 	{
-		name: "predictive scaling is late by its buffer",
+		name: "predictive scaling knows no buffer",
 		why:  "the instances of the hour are not there when it begins",
 		file: "cloud/autoscaling/predictive.go",
-		old:  "return tx.Now().Add(p.buffer()).Truncate(time.Hour).Unix()",
-		new:  "return tx.Now().Add(-p.buffer()).Truncate(time.Hour).Unix()",
-		run:  "TestPredictiveNeedsADayOfHistory",
+		old:  "	return defaultBuffer * time.Second",
+		new:  "	return defaultBuffer * 0",
+		run:  "TestPredictiveRaisesToTheForecast",
 	},
 	{
 		name: "a dynamic policy goes under the forecast",

@@ -12,6 +12,7 @@
 package mutation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -26,7 +27,7 @@ import (
 )
 
 var (
-	selected = flag.String("mutants", "all", "which mutants to run: all, none, or those with this in their names or files")
+	selected = flag.String("mutants", cmp.Or(os.Getenv("BILLOW_MUTANTS"), "all"), "which mutants to run: all, none, or those with this in their names or files")
 	find     = flag.Bool("find", false, "run all tests of a mutant's package, to see which of them catch it")
 )
 
@@ -70,7 +71,7 @@ func TestMutantsFit(t *testing.T) {
 // TestMutants: every mutant that was asked for makes its tests fail.
 func TestMutants(t *testing.T) {
 	if testing.Short() || *selected == "none" {
-		t.Skip("mutants are run without -short")
+		t.Skip("no mutants are run: -short, or none was asked for")
 	}
 	var chosen []int
 	for i, m := range mutants {
@@ -143,7 +144,7 @@ func build(t *testing.T, chosen []int) map[string]string {
 			continue
 		}
 		binaries[pkg] = filepath.Join(dir, strings.ReplaceAll(pkg, "/", "-")+".test")
-		c := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", overlay, "-ldflags=-s -w", "-o", binaries[pkg], "./"+pkg)
+		c := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", overlay, "-gcflags=github.com/billow-cloud/billow/cloud/...=-N -l", "-ldflags=-s -w", "-o", binaries[pkg], "./"+pkg)
 		c.Dir = root
 		if output, err := c.CombinedOutput(); err != nil {
 			t.Fatalf("a mutant of %s does not compile: %v\n%s", pkg, err, output)
