@@ -12,9 +12,8 @@ import (
 // Needs are the busiest minutes of every hour of a trace, by the place of the hour in the week, in instances at 100 %.
 type Needs struct{ hours [7 * 24][]float64 }
 
-// needs sorts the hours of a trace into weeks. A minute is taken as the mean of five, so that one outlier is not a need.
-func needs(t load.Trace, perInstance float64) *Needs {
-	n := &Needs{}
+// add sorts the hours of a trace into weeks. A minute is taken as the mean of five, so that one outlier is not a need.
+func (n *Needs) add(t load.Trace, perInstance float64) {
 	perHour := max(1, int(time.Hour/t.Step))
 	wide := max(1, int(5*time.Minute/t.Step))
 	first := 0
@@ -34,7 +33,6 @@ func needs(t load.Trace, perInstance float64) *Needs {
 		h := int(at.Weekday())*24 + at.Hour()
 		n.hours[h] = append(n.hours[h], peak/perInstance)
 	}
-	return n
 }
 
 // quantile is what a share of the values are not above.

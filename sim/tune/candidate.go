@@ -28,6 +28,7 @@ type Out struct {
 	Points    int     // of them that must breach
 	Aim       float64 // percent of CPU
 	Surge     int     // percent by which to grow when CPU is at its end and says no more how much is needed
+	Trend     int     // minutes: the alarm looks at where CPU will be then if it goes on as in the last minute; 0 is off
 }
 
 // In is a step policy that scales in, and its alarm.
@@ -67,20 +68,34 @@ const saturated = 97
 // bucket is the width of a step, in percent of CPU.
 const bucket = 5
 
-// steps are the adjustments for a metric above the alarm's threshold.
+// steps are the adjustments for a metric above the alarm's threshold. One that looks ahead may see more than 100 %.
 func (o Out) steps() []shape.StepAdjustment {
+	end := float64(saturated)
+	if o.Trend > 0 {
+		end = 170
+	}
 	var steps []shape.StepAdjustment
-	lo := o.Threshold
-	for lo < saturated-1 {
-		hi := min(lo+bucket, saturated)
-		if saturated-hi < 2 {
-			hi = saturated
+	lo, width := o.Threshold, max(bucket, (saturated-o.Threshold)/12)
+	for lo < end-1 {
+		hi := lo + width
+		if lo >= saturated {
+			hi = lo + 3*bucket
+		}
+		if hi = min(hi, end); end-hi < 2 {
+			hi = end
 		}
 		grow := math.Ceil(100*((lo+hi)/2/o.Aim-1) - 1e-9)
+		if hi > saturated {
+			grow = max(grow, float64(o.Surge))
+		}
 		steps = append(steps, step(lo-o.Threshold, hi-o.Threshold, int(max(grow, 1))))
 		lo = hi
 	}
-	return append(steps, step(lo-o.Threshold, math.Inf(1), max(o.Surge, 1)))
+	last := math.Ceil(100 * (lo/o.Aim - 1))
+	if o.Trend == 0 {
+		last = 0
+	}
+	return append(steps, step(lo-o.Threshold, math.Inf(1), max(o.Surge, int(last), 1)))
 }
 
 // steps are the adjustments for a metric below the alarm's threshold. Each is for the upper end of its step, so that it
@@ -160,7 +175,7 @@ func (c *Candidate) Plan(most, start int, needs *Needs) (*twin.Plan, error) {
 	}
 	if c.Out.Threshold > 0 {
 		n--
-		p.Alarms = append(p.Alarms, twin.Alarm{Policy: n, Above: true, Threshold: round(c.Out.Threshold), Periods: c.Out.Periods, Points: c.Out.Points})
+		p.Alarms = append(p.Alarms, twin.Alarm{Policy: n, Above: true, Trend: float64(c.Out.Trend), Threshold: round(c.Out.Threshold), Periods: c.Out.Periods, Points: c.Out.Points})
 	}
 	for _, a := range c.Calendar.actions(needs, max(1, c.Min), most) {
 		cron, err := autoscaling.ParseCron(a.Recurrence)

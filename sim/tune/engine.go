@@ -30,11 +30,19 @@ func (c *Candidate) update(group string, most int) *shape.UpdateAutoScalingGroup
 // alarms are the calls of PutMetricAlarm, by the policy that each calls.
 func (c *Candidate) alarms(group string) map[string]*metrics.PutMetricAlarmInput {
 	all := map[string]*metrics.PutMetricAlarmInput{}
-	add := func(policy, operator string, threshold float64, periods, points int) {
+	add := func(policy, operator string, threshold float64, periods, points, trend int) {
 		a := &metrics.PutMetricAlarmInput{
 			AlarmName: new(group + "-" + policy), Namespace: new("AWS/EC2"), MetricName: new("CPUUtilization"), Statistic: new("Average"),
 			Dimensions: []metrics.Dimension{{Name: new("AutoScalingGroupName"), Value: &group}},
 			Period:     new(int32(60)), EvaluationPeriods: new(int32(periods)), ComparisonOperator: &operator, Threshold: new(round(threshold)),
+		}
+		if trend > 0 {
+			a.Metrics = []metrics.MetricDataQuery{
+				{Id: new("m1"), ReturnData: new(false), MetricStat: &metrics.MetricStat{
+					Metric: &metrics.Metric{Namespace: a.Namespace, MetricName: a.MetricName, Dimensions: a.Dimensions}, Period: a.Period, Stat: a.Statistic}},
+				{Id: new("e1"), Expression: new(fmt.Sprintf("m1 + %d * DIFF(m1)", trend)), Label: new("CPU in " + strconv.Itoa(trend) + " minutes"), ReturnData: new(true)},
+			}
+			a.Namespace, a.MetricName, a.Dimensions, a.Period, a.Statistic = nil, nil, nil, nil, nil
 		}
 		if points < periods {
 			a.DatapointsToAlarm = new(int32(points))
@@ -42,10 +50,10 @@ func (c *Candidate) alarms(group string) map[string]*metrics.PutMetricAlarmInput
 		all[policy] = a
 	}
 	if c.Out.Threshold > 0 {
-		add("out", "GreaterThanOrEqualToThreshold", c.Out.Threshold, c.Out.Periods, c.Out.Points)
+		add("out", "GreaterThanOrEqualToThreshold", c.Out.Threshold, c.Out.Periods, c.Out.Points, c.Out.Trend)
 	}
 	if c.In.Threshold > 0 {
-		add("in", "LessThanOrEqualToThreshold", c.In.Threshold, c.In.Periods, c.In.Points)
+		add("in", "LessThanOrEqualToThreshold", c.In.Threshold, c.In.Periods, c.In.Points, 0)
 	}
 	return all
 }
@@ -109,9 +117,9 @@ func (c *Candidate) setUp(group, instanceType string, most, start int, needs *Ne
 }
 
 // judge runs the candidate under the part's load with the whole control plane.
-func (p *part) judge(name string, c *Candidate, n *Needs, points bool) (outcome.Outcome, error) {
+func (p *part) judge(name string, c *Candidate, points bool) (outcome.Outcome, error) {
 	all, err := sim.Run(sim.Scenario{
-		Name: name, Seed: 1, Setup: c.setUp("group", instanceType(p.ready.Kinds[p.kind]), p.most, p.start, n),
+		Name: name, Seed: 1, Setup: c.setUp("group", instanceType(p.ready.Kinds[p.kind]), p.most, p.start, p.needs),
 		Loads: map[string]load.Trace{"group": p.load}, World: p.ready.Model, NoPoints: !points,
 	})
 	if err != nil {

@@ -16,12 +16,12 @@ const (
 	gOutAim          // where its steps take the group
 	gOutWait         // its alarm's periods
 	gSurge           //
+	gTrend           //
 	gIn              // threshold of the step policy that scales in
 	gInAim           //
 	gInWait          //
 	gInMost          //
 	gWarmup          //
-	gMin             //
 	gCalendar        // kind
 	gShare           //
 	gUse             //
@@ -52,12 +52,19 @@ var (
 	outWaits  = [][2]int{{1, 1}, {2, 2}, {3, 2}, {3, 3}}
 	calendars = []string{"", "", "", "", "", Daily, Weekend, Weekly}
 	shares    = []float64{0.5, 0.8, 0.9, 1}
+	trends    = []int{0, 0, 1, 2, 3, 4, 5}
 	warmups   = []int{-1, 0, 30, 60, 90, 120, 150, 180, 240, 300}
 )
 
-// decode is the candidate of a genome for loads of which base, in instances at 100 %, is there nearly always.
-func (g *genome) decode(base float64) Candidate {
-	c := Candidate{Warmup: warmups[pick(g[gWarmup], len(warmups))], Min: 1}
+// space is what a search may use.
+type space struct {
+	min      int
+	calendar bool
+}
+
+// decode is the candidate of a genome.
+func (g *genome) decode(o *space) Candidate {
+	c := Candidate{Warmup: warmups[pick(g[gWarmup], len(warmups))], Min: o.min}
 	mode := pick(g[gMode], modes)
 	aim := between(g[gAim], 15, 97)
 	if mode != modeSteps {
@@ -67,40 +74,44 @@ func (g *genome) decode(base float64) Candidate {
 	if mode == modeTrackOut || mode == modeTrackBoth || mode == modeSteps {
 		t := half(min(97, aim*between(g[gOut], 0.8, 1.6)))
 		wait := outWaits[pick(g[gOutWait]*g[gOutWait], len(outWaits))]
-		c.Out = Out{Threshold: t, Aim: round(min(t, aim*between(g[gOutAim], 0.4, 1.2))), Periods: wait[0], Points: wait[1], Surge: 5 * int(math.Round(between(g[gSurge], 10, 300)/5))}
+		c.Out = Out{Threshold: t, Aim: round(min(t, aim*between(g[gOutAim], 0.4, 1.2))), Periods: wait[0], Points: wait[1], Surge: 5 * int(math.Round(between(g[gSurge], 10, 300)/5)), Trend: trends[pick(g[gTrend], len(trends))]}
 	}
 	if mode == modeTrackIn || mode == modeTrackBoth || mode == modeSteps {
 		t := half(aim * between(g[gIn], 0.2, 1))
 		n := 1 + pick(g[gInWait]*g[gInWait], 15)
 		c.In = In{Threshold: max(t, 1), Aim: round(max(t, 1) * between(g[gInAim], 1, 1.5)), Periods: n, Points: n, Most: int(math.Round(between(g[gInMost]*g[gInMost], 1, 60)))}
 	}
-	if x := g[gMin]; x > 0.5 {
-		c.Min = max(1, int(math.Round((x-0.5)/0.5*2*base)))
-	}
-	if k := calendars[pick(g[gCalendar], len(calendars))]; k != "" {
+	if k := calendars[pick(g[gCalendar], len(calendars))]; k != "" && o.calendar {
 		c.Calendar = Calendar{Kind: k, Share: shares[pick(g[gShare], len(shares))],
 			Use: math.Round(between(g[gUse], 40, 140)), Lead: 5 * pick(g[gLead], 5)}
 	}
 	return c
 }
 
-// seeds are candidates that people would try first.
+// seeds are candidates that are good somewhere: a search begins with them.
 func seeds() []genome {
 	var all []genome
-	for _, aim := range []float64{30, 40, 50, 60, 70, 80, 90} {
-		for mode := range modes {
-			for _, wait := range []float64{0, 0.35, 0.6} { // 1, 2, 6 minutes
-				for _, calendar := range []int{0, 7} {
-					g := genome{gMode: picked(mode, modes), gAim: (aim - 15) / 82, gOut: 0.35, gOutAim: 0.6, gOutWait: 0, gSurge: 0.3,
-						gIn: 0.75, gInAim: 0.3, gInWait: wait, gInMost: 0.6, gWarmup: picked(4, len(warmups)),
-						gCalendar: picked(calendar, len(calendars)), gShare: picked(2, len(shares)), gUse: 0.5, gLead: picked(1, 5)}
-					all = append(all, g)
-					if mode == modeTrack {
-						break
+	base := genome{gOutAim: 0.5, gOutWait: 0, gWarmup: picked(6, len(warmups)), gCalendar: 0, gShare: picked(2, len(shares)), gUse: 0.5, gLead: picked(1, 5)}
+	for aim := 36.0; aim <= 92; aim += 8 {
+		g := base
+		g[gAim] = (aim - 15) / 82
+		for _, mode := range []int{modeSteps, modeTrackBoth, modeTrackOut} {
+			g[gMode] = picked(mode, modes)
+			for _, trend := range []int{0, 3, 5} {
+				g[gTrend] = picked(trend, len(trends))
+				for _, tight := range []bool{false, true} {
+					g[gOut], g[gOutAim], g[gSurge] = 0.4, 0.6, 0.6
+					g[gIn], g[gInAim], g[gInWait], g[gInMost] = 0.72, 0.3, 0.05, 0.6
+					if tight {
+						g[gOut], g[gOutAim], g[gSurge] = 0.28, 0.72, 0.4
+						g[gIn], g[gInAim], g[gInWait], g[gInMost] = 0.91, 0.08, 0.3, 0.4
 					}
+					all = append(all, g)
 				}
 			}
 		}
+		g[gCalendar], g[gTrend], g[gMode] = picked(7, len(calendars)), picked(3, len(trends)), picked(modeSteps, modes)
+		all = append(all, g)
 	}
 	return append(all, genome{gMode: picked(modeTrack, modes), gAim: (50.0 - 15) / 82}) // AWS's default
 }

@@ -19,18 +19,98 @@ type part struct {
 	kind  world.Kind
 	most  int
 	start int
-	base  float64
-	every int // minutes of a block
-	limit func(late []float64) float64
+	needs *Needs // what calendars are made of; never of the part itself
 }
 
-// score is what a candidate came to on a part.
+// total is how many requests arrive.
+func (p *part) total() float64 {
+	sum := 0.0
+	for _, r := range p.load.Rates {
+		sum += r
+	}
+	return sum * p.load.Step.Seconds()
+}
+
+// score is what a candidate came to on some parts.
 type score struct {
 	hours  float64
-	late   float64   // requests not served in time
-	share  float64   // of those served in time
-	blocks []float64 // late, by block
-	acts   int
+	late   float64 // requests not served in time
+	blocks []span  // one after the other
+}
+
+// span is a block of a run.
+type span struct{ hours, late, arrived float64 }
+
+// block is the length of what confidence is judged by, in minutes.
+const block = 6 * 60
+
+// bench runs candidates side by side on the same parts; results do not depend on how many at a time.
+type bench struct {
+	parts []part
+	total float64
+	twins [][]*twin.Twin // by worker, then by part
+}
+
+func newBench(parts []part, workers int) *bench {
+	b := &bench{parts: parts}
+	for i := range parts {
+		b.total += parts[i].total()
+	}
+	for range workers {
+		byWorld := map[*world.Ready]*twin.Twin{}
+		var twins []*twin.Twin
+		for _, p := range parts {
+			if byWorld[p.ready] == nil {
+				byWorld[p.ready] = twin.New(p.ready, p.kind)
+			}
+			twins = append(twins, byWorld[p.ready])
+		}
+		b.twins = append(b.twins, twins)
+	}
+	return b
+}
+
+// run has one candidate under all parts.
+func (b *bench) run(twins []*twin.Twin, c *Candidate, marks *[]world.Totals) (s score) {
+	for i := range b.parts {
+		part := &b.parts[i]
+		p, err := c.Plan(part.most, part.start, part.needs)
+		if err != nil {
+			panic(err) // candidates are made to be valid
+		}
+		*marks = (*marks)[:0]
+		r := twins[i].Run(p, part.load, block, marks)
+		s.hours += r.Hours()
+		s.late += r.Arrived - r.InTime
+		last := world.Totals{}
+		for _, m := range *marks {
+			d := m.Sub(last)
+			s.blocks = append(s.blocks, span{d.Instance / 3600, d.Arrived - d.InTime, d.Arrived})
+			last = m
+		}
+	}
+	return s
+}
+
+// try runs candidates, each on all parts.
+func (b *bench) try(candidates []Candidate) []score {
+	scores := make([]score, len(candidates))
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for _, twins := range b.twins {
+		wg.Go(func() {
+			var marks []world.Totals
+			for i := range next {
+				scores[i] = b.run(twins, &candidates[i], &marks)
+			}
+		})
+	}
+	for i := range candidates {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	return scores
 }
 
 // trial is a candidate that was tried.
@@ -38,142 +118,136 @@ type trial struct {
 	genome genome
 	c      Candidate
 	score
+	strain float64 // how much worse than the reference it does under stress: the mean of the logarithms of late requests
 }
 
-// bench runs candidates side by side; results do not depend on how many at a time.
-type bench struct {
-	part  part
-	twins []*twin.Twin
-	needs *Needs
+// goal is something that a search makes small: hours and strain, with penalties for hours and late requests over limits.
+type goal struct {
+	hours, strain float64 // weights
+	most          float64 // hours
+	late          float64 // requests
+	margin        float64 // by which late must be better, on the scale of worse
 }
 
-func newBench(p part, n *Needs, workers int) *bench {
-	b := &bench{part: p, needs: n}
-	for range workers {
-		b.twins = append(b.twins, twin.New(p.ready, p.kind))
-	}
-	return b
+func (g *goal) of(t *trial, total float64) float64 {
+	f := g.hours*math.Log(t.hours) + g.strain*t.strain
+	f += 3 * max(0, math.Log(t.hours/g.most))
+	over := max(0, worse(t.late, g.late, total, negligible/3)+g.margin)
+	return f + min(over, 1) + 0.2*max(0, over-1)
 }
 
-func (b *bench) run(t *twin.Twin, c *Candidate, marks *[]world.Totals) score {
-	p, err := c.Plan(b.part.most, b.part.start, b.needs)
-	if err != nil {
-		panic(err) // candidates are made to be valid
-	}
-	*marks = (*marks)[:0]
-	r := t.Run(p, b.part.load, b.part.every, marks)
-	s := score{hours: r.Hours(), late: r.Arrived - r.InTime, share: r.Share(), acts: r.Actions}
-	s.blocks = make([]float64, len(*marks))
-	last := world.Totals{}
-	for i, m := range *marks {
-		s.blocks[i] = (m.Arrived - m.InTime) - (last.Arrived - last.InTime)
-		last = m
-	}
-	return s
+// worse is how much worse it is to have one number of late requests than another, as a logarithm: of what is late, and of
+// what is in time, so that differences count where nearly all and where hardly any are in time.
+func worse(late, than, total, tolerance float64) float64 {
+	floor := tolerance * total
+	return math.Log((late+floor)/(than+floor)) + math.Log((total-than+floor)/(total-late+floor))
 }
 
-func (b *bench) try(trials []trial) {
-	var wg sync.WaitGroup
-	next := make(chan int)
-	for _, t := range b.twins {
-		wg.Go(func() {
-			var marks []world.Totals
-			for i := range next {
-				trials[i].score = b.run(t, &trials[i].c, &marks)
-			}
-		})
-	}
-	for i := range trials {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
-}
-
-// search looks for cheap candidates with few late requests. limit is how many may be late.
+// search looks for candidates that serve its goals. It is decided by its seed.
 type search struct {
-	bench   *bench
-	rng     *rand.Rand
-	limit   float64
-	total   float64 // requests
-	archive []trial // the front, by hours
-	tried   int
+	plain    *bench
+	stressed []*bench
+	ref      []float64 // late under stress, of the reference
+	space    space
+	goals    []goal
+	rng      *rand.Rand
+	tried    int
+	pool     []trial
+	front    []trial // nobody has fewer hours and fewer late requests, by hours
+	progress func(done, of int)
+	stop     func() error
 }
 
-// fitness is what a search makes small: the logarithm of hours, and of how far late requests are over the limit.
-func (s *search) fitness(t *trial, limit float64) float64 {
-	floor := 1e-7 * s.total
-	over := math.Log((t.late + floor) / (limit + floor))
-	return math.Log(t.hours) + max(0, over)*0.3
+// trial tries genomes.
+func (s *search) trial(genomes []genome) []trial {
+	cs := make([]Candidate, len(genomes))
+	for i := range genomes {
+		cs[i] = genomes[i].decode(&s.space)
+	}
+	trials := make([]trial, len(genomes))
+	for i, x := range s.plain.try(cs) {
+		trials[i] = trial{genome: genomes[i], c: cs[i], score: x}
+	}
+	for k, strain := range s.strains(cs) {
+		trials[k].strain = strain
+	}
+	s.tried += len(genomes)
+	s.advance(trials)
+	return trials
 }
 
-func (s *search) add(trials []trial) {
-	s.tried += len(trials)
-	s.archive = append(s.archive, trials...)
-	slices.SortStableFunc(s.archive, func(a, b trial) int {
-		return cmp.Or(cmp.Compare(a.hours, b.hours), cmp.Compare(a.late, b.late))
-	})
-	var front []trial
-	best := math.Inf(1)
-	for _, t := range s.archive {
-		if t.late < best {
-			best = t.late
-			front = append(front, t)
+// advance takes trials into the front.
+func (s *search) advance(trials []trial) {
+	all := append(s.front, trials...)
+	slices.SortStableFunc(all, func(a, b trial) int { return cmp.Or(cmp.Compare(a.hours, b.hours), cmp.Compare(a.late, b.late)) })
+	s.front = nil
+	for _, t := range all {
+		if n := len(s.front); n == 0 || t.late < s.front[n-1].late {
+			s.front = append(s.front, t)
 		}
 	}
-	s.archive = front
 }
 
-func (s *search) go_(seeds []genome, budget int) {
+// strains are how candidates do under stress against the reference.
+func (s *search) strains(cs []Candidate) []float64 {
+	out := make([]float64, len(cs))
+	for k, b := range s.stressed {
+		for i, x := range b.try(cs) {
+			w := worse(x.late, s.ref[k], b.total, negligible)
+			out[i] += max(w, 2*w, -2) / float64(len(s.stressed))
+		}
+	}
+	return out
+}
+
+// run spends a number of trials and leaves the fittest in pool.
+func (s *search) run(first []genome, budget int) error {
 	const brood = 64
-	var pool []trial
-	batch := make([]trial, 0, len(seeds))
-	for _, g := range seeds {
-		batch = append(batch, trial{genome: g, c: g.decode(s.bench.part.base)})
+	for len(first) > 0 && s.tried < budget {
+		n := min(len(first), brood, budget-s.tried)
+		s.pool = append(s.pool, s.trial(first[:n])...)
+		first = first[n:]
+		s.progress(s.tried, budget)
 	}
-	s.bench.try(batch)
-	s.add(batch)
-	pool = batch
-	limits := []float64{0.25, 0.5, 1, 2}
 	for s.tried < budget {
-		progress := float64(s.tried) / float64(budget)
-		spread := 0.2*(1-progress) + 0.02
-		batch = make([]trial, 0, brood)
-		for i := range brood {
-			l := s.limit * limits[i%len(limits)]
-			a, b := s.choose(pool, l), s.choose(pool, l)
-			g := child(s.rng, a.genome, b.genome, spread)
-			batch = append(batch, trial{genome: g, c: g.decode(s.bench.part.base)})
+		if err := s.stop(); err != nil {
+			return err
 		}
-		s.bench.try(batch)
-		s.add(batch)
-		pool = s.keep(append(pool, batch...), limits)
+		part := float64(s.tried) / float64(budget)
+		spread := 0.2*(1-part) + 0.02
+		genomes := make([]genome, 0, brood)
+		for i := range min(brood, budget-s.tried) {
+			g := &s.goals[i%len(s.goals)]
+			genomes = append(genomes, child(s.rng, s.choose(g).genome, s.choose(g).genome, spread))
+		}
+		s.pool = s.keep(append(s.pool, s.trial(genomes)...))
+		s.progress(s.tried, budget)
 	}
+	return nil
 }
 
 // choose is a tournament.
-func (s *search) choose(pool []trial, limit float64) *trial {
-	best := &pool[s.rng.IntN(len(pool))]
-	for range 3 {
-		x := &pool[s.rng.IntN(len(pool))]
-		if s.fitness(x, limit) < s.fitness(best, limit) {
+func (s *search) choose(g *goal) *trial {
+	best := &s.pool[s.rng.IntN(len(s.pool))]
+	for range 4 {
+		if x := &s.pool[s.rng.IntN(len(s.pool))]; g.of(x, s.plain.total) < g.of(best, s.plain.total) {
 			best = x
 		}
 	}
 	return best
 }
 
-// keep leaves the fittest for each limit.
-func (s *search) keep(pool []trial, limits []float64) []trial {
+// keep leaves the fittest for each goal.
+func (s *search) keep(pool []trial) []trial {
 	const each = 24
-	kept := map[int]bool{}
+	kept := make([]bool, len(pool))
 	order := make([]int, len(pool))
-	for _, l := range limits {
+	for k := range s.goals {
 		for i := range order {
 			order[i] = i
 		}
 		slices.SortStableFunc(order, func(a, b int) int {
-			return cmp.Compare(s.fitness(&pool[a], l*s.limit), s.fitness(&pool[b], l*s.limit))
+			return cmp.Compare(s.goals[k].of(&pool[a], s.plain.total), s.goals[k].of(&pool[b], s.plain.total))
 		})
 		for _, i := range order[:min(each, len(order))] {
 			kept[i] = true

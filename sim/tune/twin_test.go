@@ -48,20 +48,22 @@ func TestTheTwinDoesAsTheEngine(t *testing.T) {
 		"tt70":      {Target: 70, Warmup: 60},
 		"steps":     {Warmup: 120, Out: Out{Threshold: 70, Periods: 1, Points: 1, Aim: 60, Surge: 60}, In: In{Threshold: 50, Periods: 5, Points: 5, Aim: 60, Most: 20}},
 		"2 of 3":    {Warmup: 0, Out: Out{Threshold: 75, Periods: 3, Points: 2, Aim: 65, Surge: 100}, In: In{Threshold: 60, Periods: 3, Points: 3, Aim: 65, Most: 30}},
+		"trend":     {Warmup: 120, Out: Out{Threshold: 75, Periods: 1, Points: 1, Aim: 60, Surge: 60, Trend: 3}, In: In{Threshold: 50, Periods: 5, Points: 5, Aim: 60, Most: 20}},
 		"both":      {Target: 75, Warmup: 90, Out: Out{Threshold: 85, Periods: 1, Points: 1, Aim: 60, Surge: 100}},
 		"out by tt": {Target: 65, NoIn: true, Warmup: 60, In: In{Threshold: 50, Periods: 2, Points: 2, Aim: 55, Most: 10}},
 		"calendar":  {Target: 80, Warmup: 60, Calendar: Calendar{Kind: Daily, Share: 0.9, Use: 70, Lead: 10}},
 	}
 	for name, l := range loads() {
-		n := needs(l, 100)
-		p := part{load: l, ready: ready, most: 200, start: max(1, int(l.Rates[0]/50))}
+		n := &Needs{}
+		n.add(l, 100)
+		p := part{load: l, ready: ready, most: 200, start: max(1, int(l.Rates[0]/50)), needs: n}
 		for what, c := range candidates {
 			plan, err := c.Plan(p.most, p.start, n)
 			if err != nil {
 				t.Fatal(err)
 			}
 			got := twin.New(ready, 0).Run(plan, l, 0, nil)
-			want, err := p.judge(what, &c, n, false)
+			want, err := p.judge(what, &c, false)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -64,10 +64,10 @@ func (t *Twin) look(w *watch, newest int) bool {
 	switch {
 	case w.run < 0:
 		w.run = 0
-		for w.run < w.Periods && w.breaching(t.values[newest-w.run]) {
+		for w.run < w.Periods && w.breaching(t.value(w, newest-w.run)) {
 			w.run++
 		}
-	case w.breaching(t.values[newest]):
+	case w.breaching(t.value(w, newest)):
 		w.run++
 	default:
 		w.run = 0
@@ -77,12 +77,27 @@ func (t *Twin) look(w *watch, newest int) bool {
 	}
 	n := 0
 	for i := range w.Periods {
-		if w.breaching(t.values[newest-i]) {
+		if w.breaching(t.value(w, newest-i)) {
 			n++
 		}
 	}
 	w.alarming = n >= w.Points
 	return w.alarming
+}
+
+// value is what an alarm sees of a minute that has a data point.
+func (t *Twin) value(w *watch, minute int) float64 {
+	v := t.values[minute]
+	if w.Trend == 0 {
+		return v
+	}
+	// DIFF takes the point before within the windows of the evaluation; where there is none it counts as 0 (CW-MM-01).
+	for j := minute - 1; j >= 0 && j > minute-w.Periods-2; j-- {
+		if before := t.values[j]; !math.IsNaN(before) {
+			return v + w.Trend*(v-before)
+		}
+	}
+	return v
 }
 
 // points are those of an evaluation, oldest first: the alarm's newest periods and two more (CW-AL-06).
@@ -92,7 +107,7 @@ func (t *Twin) points(w *watch, newest int) []cloudwatch.Datapoint {
 	for i := newest - n + 1; i <= newest; i++ {
 		p := cloudwatch.Datapoint{At: int64(i) * 60}
 		if i >= 0 && !math.IsNaN(t.values[i]) {
-			p.Value, p.Known, p.Samples = t.values[i], true, 1
+			p.Value, p.Known, p.Samples = t.value(w, i), true, 1
 			p.Breaching = w.breaching(p.Value)
 		}
 		t.window = append(t.window, p)
@@ -119,7 +134,7 @@ func (t *Twin) brief(k, newest int) {
 		s.HasValue = false
 		for j := newest; j >= 0 && j > newest-w.Periods-2; j-- {
 			if !math.IsNaN(t.values[j]) {
-				s.Value, s.HasValue, s.Measured = t.values[j], true, t.measured[j]
+				s.Value, s.HasValue, s.Measured = t.value(w, j), true, t.measured[j]
 				break
 			}
 		}

@@ -25,8 +25,10 @@ type Plan struct {
 	Schedules []Schedule
 }
 
-// Alarm is one on the mean CPU utilization of the group, with a period of a minute.
+// Alarm is one on the mean CPU utilization of the group, with a period of a minute, or on where it will be if it goes on
+// as in the last minute: the metric math m + Trend * DIFF(m).
 type Alarm struct {
+	Trend     float64
 	Policy    int // an index of Plan.Policies: what it calls
 	Above     bool
 	Threshold float64

@@ -34,7 +34,7 @@ type Twin struct {
 	kind  world.Kind
 	boots []float64 // how long each launch takes, seconds: the same as in every other run of the world
 	boot  int       // launches so far
-	lag   int // minutes by which data is late beyond CloudWatch's own delay
+	lag   int       // minutes by which data is late beyond CloudWatch's own delay
 
 	plan     *Plan
 	start    time.Time

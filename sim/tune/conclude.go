@@ -1,0 +1,170 @@
+package tune
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/billow-cloud/billow/sim/outcome"
+	"github.com/billow-cloud/billow/sim/world"
+)
+
+// conclude judges what the search found, with the whole control plane.
+func (s *study) conclude() (*Result, error) {
+	r := &Result{
+		From: s.tuned.Start, Cut: s.held.Start, To: s.held.End(), Objective: s.Objective, Relative: s.Objective == 0,
+		Trials: s.search.tried, Needs: s.whole.parts[0].needs, Min: s.Min, Max: s.most, Type: s.Type,
+	}
+	usual := s.sweep[usualTarget-lowestTarget]
+	var err error
+	if r.Default, err = s.judge("target tracking 50 %, the default", usual, nil); err != nil {
+		return nil, err
+	}
+	if r.Relative {
+		r.Objective = r.Default.Tuned.InTime
+		r.Default.Tuned.Meets, r.Default.Held.Meets = true, true
+	} else {
+		r.Default = s.met(r.Default, nil)
+	}
+	r.Sweep = r.Default
+	if s.best >= 0 {
+		c := s.sweep[s.best]
+		if r.Sweep, err = s.judge(fmt.Sprintf("target tracking %.0f %%, the best single target", c.Target), c, &r.Default); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.recommend(r); err != nil {
+		return nil, err
+	}
+	if err := s.optimum(r); err != nil {
+		r.Notes = append(r.Notes, fmt.Sprintf("There is no optimum to compare with: %v.", err))
+	}
+	s.frontier(r)
+	r.Sure = s.sure(r.Recommended.Candidate)
+	s.remarks(r)
+	return r, nil
+}
+
+// judge runs a candidate on both parts.
+func (s *study) judge(name string, c Candidate, usual *Row) (Row, error) {
+	row := Row{Name: name, Candidate: &c}
+	for _, x := range []struct {
+		b *bench
+		f *Figures
+	}{{s.whole, &row.Tuned}, {s.rest, &row.Held}} {
+		if err := s.Stop(); err != nil {
+			return row, err
+		}
+		o, err := x.b.parts[0].judge(name, &c, false)
+		if err != nil {
+			return row, err
+		}
+		*x.f = figures(o.Summary)
+	}
+	return s.met(row, usual), nil
+}
+
+func figures(o outcome.Summary) Figures {
+	return Figures{Hours: o.InstanceHours, Cost: o.Cost, InTime: o.InTime, Late: o.Late, Lost: o.Lost, Actions: o.Actions}
+}
+
+// met says on which parts a row meets the objective.
+func (s *study) met(row Row, usual *Row) Row {
+	want := [2]float64{s.Objective, s.Objective}
+	if s.Objective == 0 && usual != nil {
+		want = [2]float64{usual.Tuned.InTime, usual.Held.InTime}
+	}
+	row.Tuned.Meets = row.Tuned.InTime >= want[0]-negligible
+	row.Held.Meets = row.Held.InTime >= want[1]-negligible
+	return row
+}
+
+// recommend takes the first of the ladder that keeps the objective also on the part that it has not seen.
+func (s *study) recommend(r *Result) error {
+	ladder := s.ladder()
+	for _, t := range ladder {
+		row, err := s.judge("recommended", t.c, &r.Default)
+		if err != nil {
+			return err
+		}
+		if row.Tuned.Meets && row.Held.Meets {
+			r.Recommended, r.Met = row, true
+			return nil
+		}
+		r.Missed = append(r.Missed, row)
+	}
+	// Nothing holds: the safest of what people know.
+	r.Recommended = r.Sweep
+	if !r.Recommended.Tuned.Meets || !r.Recommended.Held.Meets {
+		r.Recommended = r.Default
+	}
+	r.Recommended.Name = "recommended"
+	r.Met = r.Recommended.Tuned.Meets && r.Recommended.Held.Meets
+	return nil
+}
+
+// ladder is what may be recommended, the first choice first: under each limit of hours the candidate that stands stress
+// best among those that meet the objective with a margin.
+func (s *study) ladder() []trial {
+	var rungs []trial
+	days := s.tuned.End().Sub(s.tuned.Start).Hours() / 24
+	for _, cap := range s.caps(days) {
+		best := -1
+		for i := range s.search.pool {
+			t := &s.search.pool[i]
+			if worse(t.late, s.limit, s.search.plain.total, negligible/3) > -margin/2 && t.late > negligible/3*s.search.plain.total {
+				continue
+			}
+			if t.hours <= cap && (best < 0 || t.strain < s.search.pool[best].strain) {
+				best = i
+			}
+		}
+		if best >= 0 && !slices.ContainsFunc(rungs, func(t trial) bool { return t.c == s.search.pool[best].c }) {
+			rungs = append(rungs, s.search.pool[best])
+		}
+	}
+	return rungs
+}
+
+// optimum is what one who knows the load would have cost.
+func (s *study) optimum(r *Result) error {
+	r.Optimum = Row{Name: "one who knows the load"}
+	for _, x := range []struct {
+		b     *bench
+		f     *Figures
+		share float64
+	}{{s.whole, &r.Optimum.Tuned, r.Default.Tuned.InTime}, {s.rest, &r.Optimum.Held, r.Default.Held.InTime}} {
+		if s.Objective > 0 {
+			x.share = s.Objective
+		}
+		plan, err := s.ready.Optimum(x.b.parts[0].load, world.Aim{Kind: s.kind, InTime: min(x.share, 1-negligible), Min: s.Min, Max: s.most})
+		if err != nil {
+			return err
+		}
+		*x.f = Figures{Hours: plan.Bound, Cost: plan.Bound * s.ready.Price(s.kind), InTime: plan.InTime, Late: 1 - plan.InTime, Meets: true}
+	}
+	return nil
+}
+
+// frontPoints is how many points of the front are shown.
+const frontPoints = 12
+
+// frontier thins the front out, to points that differ.
+func (s *study) frontier(r *Result) {
+	total := s.search.plain.total
+	last := math.Inf(1)
+	var all []Point
+	for _, t := range s.search.front {
+		share := 1 - t.late/total
+		if share < r.Objective-0.5*(1-r.Objective)-0.02 || last-t.late < negligible*total {
+			continue
+		}
+		last = t.late
+		all = append(all, Point{Candidate: t.c, Hours: t.hours, InTime: share, Strain: t.strain})
+	}
+	for i := range all {
+		if n := len(all); n <= frontPoints || i*(frontPoints-1)/(n-1) != (i-1)*(frontPoints-1)/(n-1) || i == 0 {
+			r.Front = append(r.Front, all[i])
+		}
+	}
+}
