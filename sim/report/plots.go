@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -104,6 +105,9 @@ func instances(r Report) []line {
 	if len(r.Outcomes) == 1 {
 		lines[0] = line{"in service", there, false, lines[0].points}
 		lines = append(lines, line{"desired", wanted, false, thin(first, func(p outcome.Point) float64 { return float64(p.Desired) }, largest)})
+	}
+	if slices.ContainsFunc(r.Outcomes, func(o outcome.Outcome) bool { return o.Name == "clairvoyant" }) {
+		return lines // it has what the optimum is, and boots
 	}
 	if !r.severalGroups() {
 		if optimum := thin(first, best, largest); largestY(optimum) > 0 {
