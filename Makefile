@@ -2,7 +2,7 @@
 
 export CGO_ENABLED = 0
 
-.PHONY: build demo test check bench race generate
+.PHONY: build demo test check bench race mutants generate
 build: ## one static binary
 	go build -o bin/billow ./cmd/billow
 
@@ -18,10 +18,13 @@ check: ## the fast loop: no end-to-end tests
 	go test -short -timeout 2m ./...
 
 race: ## the shell's packages under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race -short ./balancer/... ./loadgen/... ./wire/... ./store/... ./daemon/...
+	CGO_ENABLED=1 go test -race -short ./balancer/... ./loadgen/... ./wire/... ./store/... ./daemon/... ./flight/... ./sim/tune/...
 
 bench: build ## the figures of README, measured here
 	go test -run '^$$' -bench . -benchmem ./...
+
+mutants: ## break the control plane in one place at a time: a test has to fail each time (also part of make test)
+	go test ./sim/mutation -run TestMutants -mutants all -v -timeout 10m
 
 generate: ## shapes and tables from the API models: make generate MODELS=dir
 	go run ./api/gen -models $(MODELS)
