@@ -78,6 +78,8 @@ func (c *Cloud) dirtyKey(service string, k Key) string {
 }
 
 func (c *Cloud) parseDirty(key string) (Service, Key) {
-	part := strings.SplitN(key[1:], "\x00", 4)
-	return c.services[key[0]], Key{Scope{part[0], part[1]}, part[2], part[3]}
+	account, rest, _ := strings.Cut(key[1:], "\x00")
+	region, rest, _ := strings.Cut(rest, "\x00")
+	kind, id, _ := strings.Cut(rest, "\x00")
+	return c.services[key[0]], Key{Scope{account, region}, kind, id}
 }

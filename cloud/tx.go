@@ -22,6 +22,8 @@ type Tx struct {
 	effects []Effect
 	events  []emitted
 	dirty   btree.Set[string]
+	trying  int      // Tries under way
+	tried   []string // keys that became dirty in them
 	random  *rand.PCG // nil until the step draws
 }
 
@@ -50,7 +52,11 @@ func (tx *Tx) Emit(service string, e Event) {
 
 // Touch has a service reconcile something of the present scope before the step ends.
 func (tx *Tx) Touch(service, kind, id string) {
-	tx.dirty.Insert(tx.cloud.dirtyKey(service, Key{tx.Scope, kind, id}))
+	key := tx.cloud.dirtyKey(service, Key{tx.Scope, kind, id})
+	if tx.trying > 0 && !tx.dirty.Contains(key) {
+		tx.tried = append(tx.tried, key)
+	}
+	tx.dirty.Insert(key)
 }
 
 // At has a service reconcile something of the present scope at an instant: one timer per key, the last call counts.
@@ -70,12 +76,20 @@ func (tx *Tx) In(scope Scope, f func()) {
 // Try runs f as a part that may fail on its own: if it returns an error, its rows, wishes, events and keys are taken
 // back and the step goes on.
 func (tx *Tx) Try(f func() error) error {
-	mark, effects, events := tx.journal.Mark(), len(tx.effects), len(tx.events)
-	dirty := tx.dirty.Copy()
+	mark, effects, events, tried := tx.journal.Mark(), len(tx.effects), len(tx.events), len(tx.tried)
+	tx.trying++
 	err := f()
+	tx.trying--
 	if err != nil {
 		tx.journal.UndoTo(mark)
-		tx.effects, tx.events, tx.dirty = tx.effects[:effects], tx.events[:events], *dirty
+		tx.effects, tx.events = tx.effects[:effects], tx.events[:events]
+		for _, key := range tx.tried[tried:] {
+			tx.dirty.Delete(key)
+		}
+		tx.tried = tx.tried[:tried]
+	}
+	if tx.trying == 0 {
+		tx.tried = tx.tried[:0]
 	}
 	return err
 }

@@ -8,8 +8,13 @@ import (
 	"testing"
 	"time"
 
+	asapi "github.com/billow-cloud/billow/api/autoscaling"
+	ec2api "github.com/billow-cloud/billow/api/ec2"
+	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/sim/load"
 	"github.com/billow-cloud/billow/sim/outcome"
+	"github.com/billow-cloud/billow/sim/setup"
 )
 
 // perInstance is what an instance of the plain world serves at 100 %, requests per second.
@@ -77,13 +82,13 @@ func benchRegion(b *testing.B, instances, groups int) {
 	each := float64(instances / groups)
 	for n := range groups {
 		name := fmt.Sprintf("group-%04d", n)
-		list = append(list, group{name: name, min: 1, max: int32(2 * each), desired: int32(each * 2 / 3), target: 50})
-		t := waves(each*perInstance/6, each*perInstance/2, 1)
+		list = append(list, group{name: name, min: 1, max: int32(2 * each), desired: int32(each), target: 50})
+		t := waves(each*perInstance/2*0.6, each*perInstance/2*1.3, 1)
 		shift := n * 1440 / groups // so that they do not all do the same at the same time
 		t.Rates = append(t.Rates[shift:len(t.Rates):len(t.Rates)], t.Rates[:shift]...)
 		s.Loads[name] = t
 	}
-	s.Setup = setUp(list...)
+	s.Setup = spacious(list)
 	hours, activities := 0.0, 0
 	var memory runtime.MemStats
 	before := processorTime()
@@ -97,10 +102,62 @@ func benchRegion(b *testing.B, instances, groups int) {
 	}
 	took := (processorTime() - before) / time.Duration(b.N)
 	b.ReportMetric(float64(took.Nanoseconds())/hours, "ns/instance-hour")
-	b.Logf("%d groups, %.0f instance-hours, %d activities, %d MB from the system", groups, hours, activities, memory.Sys>>20)
+	b.Logf("%d groups, %.0f instances on average, %.0f instance-hours, %d activities, %.1f s, %d MB from the system", groups, hours/24, hours, activities, took.Seconds(), memory.Sys>>20)
 	if instances == 100_000 {
 		verdict(b, "a day of 1,000 groups with 100,000 instances", took, 10*time.Minute)
 	}
+}
+
+// spacious sets groups up in networks that have room for them, since the default one ends at 12,000 instances, and in
+// accounts that may have so many. The groups of an account have one launch configuration.
+func spacious(groups []group) func(setup.Do) error {
+	const account, network = 500, 250 // groups of each
+	return func(do setup.Do) error {
+		scope, subnets, configuration := here, "", ""
+		for n, g := range groups {
+			var err error
+			if n%account == 0 {
+				scope.Account, configuration = fmt.Sprintf("%012d", 1+n/account), g.name
+			}
+			if n%network == 0 {
+				if subnets, err = roomy(do, scope, n/network); err != nil {
+					return err
+				}
+			}
+			calls := g.calls()
+			if n%account > 0 {
+				calls = calls[1:]
+			}
+			for i := range calls {
+				calls[i].Scope = scope
+				if in, ok := calls[i].In.(*asapi.CreateAutoScalingGroupInput); ok {
+					in.LaunchConfigurationName, in.AvailabilityZones, in.VPCZoneIdentifier = &configuration, nil, &subnets
+				}
+			}
+			if err := made(do, calls); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// roomy makes a network of 49,000 addresses in three zones and gives its subnets.
+func roomy(do setup.Do, scope cloud.Scope, n int) (string, error) {
+	out, err := do(cloud.Call{Scope: scope, Service: ec2.Name, Operation: "CreateVpc", In: &ec2api.CreateVpcInput{CidrBlock: new(fmt.Sprintf("10.%d.0.0/16", n))}})
+	if err != nil {
+		return "", err
+	}
+	vpc, ids := out.(*ec2api.CreateVpcOutput).Vpc.VpcId, ""
+	for z := range 3 {
+		out, err := do(cloud.Call{Scope: scope, Service: ec2.Name, Operation: "CreateSubnet", In: &ec2api.CreateSubnetInput{
+			VpcId: vpc, CidrBlock: new(fmt.Sprintf("10.%d.%d.0/18", n, 64*z)), AvailabilityZone: new("us-east-1" + string(rune('a'+z)))}})
+		if err != nil {
+			return "", err
+		}
+		ids += "," + *out.(*ec2api.CreateSubnetOutput).Subnet.SubnetId
+	}
+	return ids[1:], nil
 }
 
 // BenchmarkWorldCup is a trace of 87 days, one with its shape or the one that BILLOW_WORLDCUP names: 10 s at most, of

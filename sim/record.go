@@ -58,6 +58,7 @@ func (e *engine) outcomes() []outcome.Outcome {
 		}
 		o.Summary.FailedLaunches = f.failures
 		f.record.write(&o, e.From)
+		o.Summarize(f.target)
 		all = append(all, o)
 	}
 	slices.SortStableFunc(all, func(a, b outcome.Outcome) int { return strings.Compare(a.Group, b.Group) })

@@ -128,7 +128,7 @@ func (r *roster) victims(n int) []*Member {
 	zones := slices.Clone(r.tally().zones)
 	free := r.those(func(m *Member) bool { return m.phase() == phaseInService && !m.Protected })
 	pending := false
-	var chosen []*Member
+	var chosen, candidates []*Member
 	for len(chosen) < n {
 		if len(free) == 0 && !pending {
 			pending = true
@@ -137,7 +137,8 @@ func (r *roster) victims(n int) []*Member {
 		if len(free) == 0 {
 			break
 		}
-		m := r.choose(r.inFullestZones(free, zones))
+		candidates = r.inFullestZones(candidates[:0], free, zones)
+		m := r.choose(candidates)
 		chosen = append(chosen, m)
 		i, _ := slices.BinarySearchFunc(free, m.ID, byID)
 		free = slices.Delete(free, i, i+1)
@@ -157,9 +158,9 @@ func (r *roster) those(pass func(*Member) bool) []*Member {
 	return kept
 }
 
-// inFullestZones keeps the members that are in the zone with the most instances of the group, among the zones that
+// inFullestZones appends the members that are in the zone with the most instances of the group, among the zones that
 // hold one of them; of several such zones all count. Zones that are no longer the group's come before all others.
-func (r *roster) inFullestZones(free []*Member, zones []zoneTally) []*Member {
+func (r *roster) inFullestZones(kept, free []*Member, zones []zoneTally) []*Member {
 	size := func(z zoneTally) int {
 		if !slices.Contains(r.AvailabilityZones, z.zone) {
 			return z.n + len(r.tally().crew)
@@ -180,7 +181,7 @@ func (r *roster) inFullestZones(free []*Member, zones []zoneTally) []*Member {
 	for _, m := range free {
 		most = max(most, sizes[place(m)])
 	}
-	kept := make([]*Member, 0, len(free))
+	kept = slices.Grow(kept, len(free))
 	for _, m := range free {
 		if sizes[place(m)] == most {
 			kept = append(kept, m)
@@ -263,9 +264,9 @@ func (r *roster) oldestTemplate(in []*Member) []*Member {
 	})
 }
 
-// least keeps the members with the smallest value.
+// least keeps the members with the smallest value, in the slice that it is given.
 func least(in []*Member, value func(*Member) int64) []*Member {
-	var kept []*Member
+	kept := in[:0] // what is kept is never ahead of what is looked at
 	best := int64(0)
 	for _, m := range in {
 		v := value(m)

@@ -56,6 +56,30 @@ func (j *Journal) UndoTo(mark int) {
 // Undo takes back every write.
 func (j *Journal) Undo() { j.UndoTo(0) }
 
+// few is how many writes are compared with each other sooner than put into a map.
+const few = 16
+
+// fewChanges is Changes of a few writes.
+func (j *Journal) fewChanges() []Change {
+	var first [few]undoer // the table of each change
+	changes := make([]Change, 0, len(j.writes))
+next:
+	for _, w := range j.writes {
+		if _, derived := w.table.(volatile); derived {
+			continue
+		}
+		for i := range changes {
+			if changes[i].Key == w.key && first[i] == w.table {
+				changes[i].Row = w.row
+				continue next
+			}
+		}
+		first[len(changes)] = w.table
+		changes = append(changes, Change{w.table.Name(), w.key, w.row})
+	}
+	return changes
+}
+
 // Changes lists the rows written, each once with its last value, in the order of their first write. A row that was
 // made and removed in the same step is listed as gone: an earlier step's commit may still hold one of that key.
 func (j *Journal) Changes() []Change {
@@ -65,6 +89,9 @@ func (j *Journal) Changes() []Change {
 	type id struct {
 		table undoer
 		key   string
+	}
+	if len(j.writes) <= few {
+		return j.fewChanges()
 	}
 	at := make(map[id]int, len(j.writes))
 	changes := make([]Change, 0, len(j.writes))

@@ -159,7 +159,7 @@ func (t *Table[R]) restore(key string, old any) {
 type Index[R any] struct {
 	table   *Table[R]
 	values  func(key string, row R) []string
-	entries btree.Map[string, *R] // value, a zero byte and key
+	entries btree.Set[string] // value, a zero byte and key
 }
 
 // NewIndex adds an index to a table; values gives the values under which a row is found (none: not indexed). It must
@@ -179,7 +179,10 @@ func (x *Index[R]) Each(value, prefix string) iter.Seq2[string, R] {
 		it, writes := x.entries.Iter(), x.table.writes
 		for ok := it.Seek(start); ok; {
 			entry := it.Key()
-			if !strings.HasPrefix(entry, start) || !yield(entry[head:], *it.Value()) {
+			if !strings.HasPrefix(entry, start) {
+				return
+			}
+			if row, there := x.table.rows.Get(entry[head:]); there && !yield(entry[head:], *row) {
 				return
 			}
 			if x.table.writes == writes {
@@ -195,9 +198,14 @@ func (x *Index[R]) Each(value, prefix string) iter.Seq2[string, R] {
 // Count is the number of rows indexed under value whose key starts with prefix.
 func (x *Index[R]) Count(value, prefix string) int {
 	n := 0
-	for range x.Each(value, prefix) {
+	start := value + "\x00" + prefix
+	x.entries.Ascend(start, func(entry string) bool {
+		if !strings.HasPrefix(entry, start) {
+			return false
+		}
 		n++
-	}
+		return true
+	})
 	return n
 }
 
@@ -209,12 +217,13 @@ func (x *Index[R]) move(key string, old, row *R) {
 	if row != nil {
 		after = x.values(key, *row)
 	}
-	if !slices.Equal(before, after) {
-		for _, v := range before {
-			x.entries.Delete(v + "\x00" + key)
-		}
+	if slices.Equal(before, after) {
+		return
+	}
+	for _, v := range before {
+		x.entries.Delete(v + "\x00" + key)
 	}
 	for _, v := range after {
-		x.entries.Set(v+"\x00"+key, row)
+		x.entries.Insert(v + "\x00" + key)
 	}
 }
