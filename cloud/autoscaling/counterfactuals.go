@@ -125,6 +125,16 @@ func (q *inquiry) minutes(a *sight) {
 		dir = -1
 	}
 	newest, _ := a.newest()
+	rings := func(s scene) bool { // else another alarm on the same data is what changes the decision
+		for i := range s.posts {
+			for k := range s.posts[i].alarms {
+				if b := &s.posts[i].alarms[k]; b.alarm.AlarmName == a.alarm.AlarmName && b.state == cloudwatch.StateAlarm {
+					return true
+				}
+			}
+		}
+		return false
+	}
 	for n := 1; n <= a.alarm.Needed() && n <= 60; n++ {
 		with := func(v float64) scene { return q.more(measure, n, v) }
 		b, ok := bound{at: a.alarm.Threshold, sure: a.alarm.Threshold, inclusive: true, up: dir > 0}, q.differs(with(a.alarm.Threshold))
@@ -132,6 +142,9 @@ func (q *inquiry) minutes(a *sight) {
 			if b, ok = q.boundary(with, a.alarm.Threshold, dir, size, a.limit(dir)); !ok {
 				continue
 			}
+		}
+		if !rings(with(b.sure)) {
+			continue
 		}
 		far := float64(n) * float64(a.alarm.Seconds()) / 60
 		if (b.sure-newest.Value)*dir > 0 { // beyond what it is now

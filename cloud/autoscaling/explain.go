@@ -16,10 +16,10 @@ import (
 
 // ExplainInput asks about one instant, or with Last or After about all evaluations up to there, without counterfactuals.
 type ExplainInput struct {
-	Group string
-	At    string    // as a person writes it: see moment; empty is now
-	Last  string    // a duration
-	After time.Time // where an answer ended that was not all
+	Group, Region string    // of any region if that is empty
+	At            string    // as a person writes it: see moment; empty is now
+	Last          string    // a duration
+	After         time.Time // where an answer ended that was not all
 }
 
 // ExplainOutput is the answer. With From it may be the beginning only: Next is then where to go on.
@@ -144,10 +144,14 @@ const (
 // explainedAtOnce bounds one call: the control plane does nothing else meanwhile.
 const explainedAtOnce = 60
 
-// located finds a group in the scope of the call, or in the only other one that has it.
-func (s *Service) located(tx *cloud.Tx, name string) (cloud.Scope, error) {
-	if s.groups.Has(tx, name) {
-		return tx.Scope, nil
+// located finds a group in the scope of the call or, unless a region was named, in the only other one that has it.
+func (s *Service) located(tx *cloud.Tx, name, region string) (cloud.Scope, error) {
+	scope, has := tx.Scope, false
+	if region != "" {
+		scope.Region = region
+	}
+	if tx.In(scope, func() { has = s.groups.Has(tx, name) }); has {
+		return scope, nil
 	}
 	var scopes []cloud.Scope
 	var names []string
@@ -155,26 +159,28 @@ func (s *Service) located(tx *cloud.Tx, name string) (cloud.Scope, error) {
 		if k.ID == name {
 			scopes = append(scopes, k.Scope)
 		}
-		if k.Scope == tx.Scope && len(names) < 10 {
+		if k.Scope == scope && len(names) < 10 {
 			names = append(names, k.ID)
 		}
 	}
 	switch {
+	case len(scopes) > 0 && region != "":
+		return scope, invalid("there is no group %s in %s; there is one in %s", name, region, scopes[0].Region)
 	case len(scopes) == 1:
 		return scopes[0], nil
 	case len(scopes) > 1:
-		return tx.Scope, invalid("there are groups %s in several regions or accounts: %v; choose one with --region", name, scopes)
+		return scope, invalid("there are groups %s in several regions or accounts: %v; choose one with --region", name, scopes)
 	case len(names) == 0:
-		return tx.Scope, invalid("there is no group %s, and no other in %s", name, tx.Scope.Region)
+		return scope, invalid("there is no group %s, and no other in %s", name, scope.Region)
 	}
-	return tx.Scope, invalid("there is no group %s; there are %s", name, strings.Join(names, ", "))
+	return scope, invalid("there is no group %s; there are %s", name, strings.Join(names, ", "))
 }
 
 func (s *Service) explain(tx *cloud.Tx, in *ExplainInput) (out *ExplainOutput, err error) {
 	if !s.diary.on {
 		return nil, invalid("this server keeps no evaluations")
 	}
-	scope, err := s.located(tx, in.Group)
+	scope, err := s.located(tx, in.Group, in.Region)
 	if err != nil {
 		return nil, err
 	}

@@ -430,6 +430,7 @@ func TestExplainRefuses(t *testing.T) {
 		want string
 	}{
 		{ExplainInput{Group: "nope"}, "there is no group nope; there are g"},
+		{ExplainInput{Group: "g", Region: "mars"}, "there is no group g in mars; there is one in us-east-1"},
 		{ExplainInput{Group: "g", At: "2030-01-01T00:00:00Z"}, "is in the future: the cloud's clock shows 2026-09-27 04:3"},
 		{ExplainInput{Group: "g", At: "24h"}, "is before group g was made"},
 		{ExplainInput{Group: "g", At: "noon"}, "is no time: write it as"},
@@ -509,6 +510,24 @@ func TestExplainOfSeveralPolicies(t *testing.T) {
 	}
 	if now := w.explain(w.now); len(now.Policies) != 1 || now.Policies[0].Code != CodeNoAlarm {
 		t.Errorf("%+v", now)
+	}
+}
+
+// What one alarm needs is not told of another one that looks at the same data.
+func TestCounterfactualsOfTwoAlarmsOnOneMetric(t *testing.T) {
+	w := told(t, 1, 9, 2, nil)
+	w.track("tracking", 50, nil)
+	w.stepping("step", 1, 0, 70, 2, 3)
+	w.load(20, 84)
+	var said []string
+	for _, c := range w.explain(w.now).Counterfactuals {
+		if c.Kind == "minutes" {
+			said = append(said, c.Change)
+		}
+	}
+	all := strings.Join(said, "\n")
+	if strings.Count(all, "2 minutes more") != 1 || !strings.Contains(all, "3 minutes more with CPUUtilization above 50 %") {
+		t.Error(all)
 	}
 }
 

@@ -42,10 +42,10 @@ const (
 
 // ShadowPutInput makes or replaces a shadow. Without a name it has its first policy's.
 type ShadowPutInput struct {
-	Group, Name string
-	Policies    []ShadowPolicy
-	Alarms      []metrics.PutMetricAlarmInput // for those policies that they name as their action, or for the only one without
-	PerInstance bool                          // the alarms' metrics are of work that the instances share
+	Group, Region, Name string
+	Policies            []ShadowPolicy
+	Alarms              []metrics.PutMetricAlarmInput // for those policies that they name as their action, or for the only one without
+	PerInstance         bool                          // the alarms' metrics are of work that the instances share
 }
 
 // ShadowPolicy is a policy as PutScalingPolicy takes it or DescribePolicies shows it. An alarm in it that has a name only
@@ -58,7 +58,7 @@ type ShadowPolicy struct {
 }
 
 // ShadowInput names a group's shadow, or with an empty name all of them; an empty group is all groups.
-type ShadowInput struct{ Group, Name string }
+type ShadowInput struct{ Group, Region, Name string }
 
 // ShadowListOutput lists shadows in order of group and name.
 type ShadowListOutput struct{ Shadows []ShadowReport }
@@ -82,7 +82,7 @@ func (s *Service) shadowOperations() []cloud.Operation {
 }
 
 func (s *Service) shadowPut(tx *cloud.Tx, in *ShadowPutInput) (*ShadowReport, error) {
-	scope, err := s.located(tx, in.Group)
+	scope, err := s.located(tx, in.Group, in.Region)
 	if err != nil {
 		return nil, err
 	}
@@ -305,7 +305,7 @@ func (s *Service) shadowList(tx *cloud.Tx, in *ShadowInput) (*ShadowListOutput, 
 	scope := tx.Scope
 	var err error
 	if in.Group != "" {
-		if scope, err = s.located(tx, in.Group); err != nil {
+		if scope, err = s.located(tx, in.Group, in.Region); err != nil {
 			return nil, err
 		}
 	}
@@ -337,7 +337,7 @@ func (s *Service) shadowDelete(tx *cloud.Tx, in *ShadowInput) (*ShadowListOutput
 	if err != nil {
 		return nil, err
 	}
-	scope, _ := s.located(tx, in.Group)
+	scope, _ := s.located(tx, in.Group, in.Region)
 	tx.In(scope, func() { s.dropShadow(tx, policyKey(in.Group, in.Name)) })
 	return out, nil
 }

@@ -28,7 +28,7 @@ type explain struct {
 }
 
 func (e *explain) Run(ctx context.Context) error {
-	in := autoscaling.ExplainInput{Group: e.Group, At: e.At, Last: e.Last}
+	in := autoscaling.ExplainInput{Group: e.Group, Region: e.Region, At: e.At, Last: e.Last}
 	var all autoscaling.ExplainOutput
 	for range 100 { // a day's minutes come in parts
 		var part autoscaling.ExplainOutput

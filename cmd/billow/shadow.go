@@ -48,7 +48,7 @@ type shadowPut struct {
 }
 
 func (p *shadowPut) Run(ctx context.Context) error {
-	in := autoscaling.ShadowPutInput{Group: p.Group, Name: p.Name, PerInstance: p.PerInstance}
+	in := autoscaling.ShadowPutInput{Group: p.Group, Region: p.Region, Name: p.Name, PerInstance: p.PerInstance}
 	var err error
 	if in.Policies, err = readJSON[autoscaling.ShadowPolicy](p.Policy, "ScalingPolicies"); err != nil {
 		return err
@@ -78,7 +78,9 @@ func (p *shadowPut) Run(ctx context.Context) error {
 func readJSON[T any](file, list string) ([]T, error) {
 	var text []byte
 	var err error
+	name := file
 	if file == "-" {
+		name = "standard input"
 		text, err = io.ReadAll(os.Stdin)
 	} else {
 		text, err = os.ReadFile(file)
@@ -97,7 +99,7 @@ func readJSON[T any](file, list string) ([]T, error) {
 			line += bytes.Count(text[:min(int(wrong.Offset), len(text))], []byte("\n"))
 			err = fmt.Errorf("%s cannot be a %s", wrong.Field, wrong.Value)
 		}
-		return fmt.Errorf("%s line %d: %w", file, line, err)
+		return fmt.Errorf("%s line %d: %w", name, line, err)
 	}
 	if trimmed := bytes.TrimSpace(text); len(trimmed) > 0 && trimmed[0] == '[' {
 		var all []T
@@ -113,7 +115,7 @@ func readJSON[T any](file, list string) ([]T, error) {
 	if inner, ok := members[list]; ok {
 		var all []T
 		if err := json.Unmarshal(inner, &all); err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", file, list, err)
+			return nil, fmt.Errorf("%s: %s: %w", name, list, err)
 		}
 		return all, nil
 	}
@@ -130,7 +132,7 @@ type shadowList struct {
 }
 
 func (l *shadowList) Run(ctx context.Context) error {
-	out, err := l.ask(ctx, "shadow-list", autoscaling.ShadowInput{Group: l.Group})
+	out, err := l.ask(ctx, "shadow-list", autoscaling.ShadowInput{Group: l.Group, Region: l.Region})
 	if err != nil {
 		return err
 	}
@@ -158,7 +160,7 @@ type shadowDelete struct {
 }
 
 func (d *shadowDelete) Run(ctx context.Context) error {
-	out, err := d.ask(ctx, "shadow-delete", autoscaling.ShadowInput{Group: d.Group, Name: d.Name})
+	out, err := d.ask(ctx, "shadow-delete", autoscaling.ShadowInput{Group: d.Group, Region: d.Region, Name: d.Name})
 	if err == nil && d.JSON {
 		return printJSON(os.Stdout, out)
 	}
@@ -172,7 +174,7 @@ type shadowReport struct {
 }
 
 func (r *shadowReport) Run(ctx context.Context) error {
-	out, err := r.ask(ctx, "shadow-report", autoscaling.ShadowInput{Group: r.Group, Name: r.Name})
+	out, err := r.ask(ctx, "shadow-report", autoscaling.ShadowInput{Group: r.Group, Region: r.Region, Name: r.Name})
 	if err != nil {
 		return err
 	}
