@@ -8,9 +8,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billow-cloud/billow/api"
 	asapi "github.com/billow-cloud/billow/api/autoscaling"
+	cwapi "github.com/billow-cloud/billow/api/cloudwatch"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/autoscaling"
+	"github.com/billow-cloud/billow/cloud/cloudwatch"
 	"github.com/billow-cloud/billow/cloud/region"
 	"github.com/billow-cloud/billow/flight"
 	"github.com/billow-cloud/billow/sim"
@@ -61,9 +64,12 @@ func Continue(files []string, o Options, w WhatIf) (*Continuation, error) {
 		w.Until = whole.To
 	}
 	w.Until = w.Until.UTC().Truncate(time.Second)
-	if w.At.Before(whole.From) || !w.At.Before(w.Until) {
-		return nil, fmt.Errorf("the recording goes from %s to %s by the cloud's clock; --at %s is not before the end of that", whole.From.Format(time.RFC3339),
-			whole.To.Format(time.RFC3339), w.At.Format(time.RFC3339))
+	if w.At.Before(whole.From) || !w.At.Before(whole.To) {
+		return nil, fmt.Errorf("--at %s is not within the recording, which goes from %s to %s by the cloud's clock", w.At.Format(time.RFC3339),
+			whole.From.Format(time.RFC3339), whole.To.Format(time.RFC3339))
+	}
+	if !w.At.Before(w.Until) {
+		return nil, fmt.Errorf("--until %s is not after --at %s", w.Until.Format(time.RFC3339), w.At.Format(time.RFC3339))
 	}
 	g, err := h.choose(w.Group)
 	if err != nil {
@@ -114,6 +120,9 @@ func (c *Continuation) run(h *history, g *group, at *cloud.Cloud, o region.Optio
 		return err
 	}
 	c.Notes = append(c.Notes, changes.Notes...)
+	if err := c.unpublished(at, o, g); err != nil {
+		return err
+	}
 	replaced := slices.Clone(w.Remove)
 	for _, s := range changes.Steps {
 		if in, ok := s.Call.In.(*asapi.PutScalingPolicyInput); ok && in.PolicyName != nil {
@@ -185,20 +194,61 @@ func (w *WhatIf) changes(at *cloud.Cloud, o region.Options, g *group) (setup.Set
 		}
 		return setup.Setup{Scope: g.scope}, nil
 	}
-	twin, err := clone(at, o)
+	ask, err := asking(at, o, w.At, g.scope)
 	if err != nil {
 		return setup.Setup{}, err
 	}
-	out := twin.Step(w.At, cloud.Call{Scope: g.scope, RequestID: "replay", Service: autoscaling.Name, Operation: "DescribeAutoScalingGroups",
-		In: &asapi.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{g.name}}})
-	if out.Err != nil {
-		return setup.Setup{}, out.Err
+	reply, err := ask(autoscaling.Name, "DescribeAutoScalingGroups", &asapi.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{g.name}})
+	if err != nil {
+		return setup.Setup{}, err
 	}
-	groups := out.Reply.(*asapi.DescribeAutoScalingGroupsOutput).AutoScalingGroups
+	groups := reply.(*asapi.DescribeAutoScalingGroupsOutput).AutoScalingGroups
 	if len(groups) == 0 {
 		return setup.Setup{}, fmt.Errorf("the group %s is not there at %s", g.name, w.At.Format(time.RFC3339))
 	}
 	return setup.Changes(w.Files, g.scope, groups, setup.Options{Start: w.At})
+}
+
+// unpublished notes the metrics that alarms of the group's policies look at and that nobody publishes in the model.
+func (c *Continuation) unpublished(at *cloud.Cloud, o region.Options, g *group) error {
+	ask, err := asking(at, o, c.At, g.scope)
+	if err != nil {
+		return err
+	}
+	reply, err := ask(autoscaling.Name, "DescribePolicies", &asapi.DescribePoliciesInput{AutoScalingGroupName: &g.name})
+	if err != nil {
+		return err
+	}
+	for _, p := range reply.(*asapi.DescribePoliciesOutput).ScalingPolicies {
+		var names []string
+		for _, a := range p.Alarms {
+			names = append(names, api.Value(a.AlarmName))
+		}
+		if len(names) == 0 {
+			continue
+		}
+		reply, err := ask(cloudwatch.Name, "DescribeAlarms", &cwapi.DescribeAlarmsInput{AlarmNames: names})
+		if err != nil {
+			return err
+		}
+		for _, a := range reply.(*cwapi.DescribeAlarmsOutput).MetricAlarms {
+			if space := api.Value(a.Namespace); space != "" && !strings.HasPrefix(space, "AWS/") {
+				c.Notes = append(c.Notes, fmt.Sprintf("Policy %s follows the metric %s of %s, which nobody publishes in the model: from %s on it has no data there.",
+					api.Value(p.PolicyName), api.Value(a.MetricName), space, c.At.Format(time.RFC3339)))
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// asking asks a copy of a cloud as it is at an instant.
+func asking(c *cloud.Cloud, o region.Options, at time.Time, scope cloud.Scope) (func(service, operation string, in any) (any, error), error) {
+	twin, err := clone(c, o)
+	return func(service, operation string, in any) (any, error) {
+		out := twin.Step(at, cloud.Call{Scope: scope, RequestID: "replay", Service: service, Operation: operation, In: in})
+		return out.Reply, out.Err
+	}, err
 }
 
 // clone makes a second cloud that goes on as the first would.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	asapi "github.com/billow-cloud/billow/api/autoscaling"
+	cwapi "github.com/billow-cloud/billow/api/cloudwatch"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/autoscaling"
 	"github.com/billow-cloud/billow/cloud/ec2"
@@ -209,16 +210,52 @@ func TestWhatCannotBeContinued(t *testing.T) {
 	fine := policy(t, fmt.Sprintf(tracking, 80))
 	at := noon.Add(20 * time.Minute)
 	for want, w := range map[string]WhatIf{
-		"nothing to change":      {At: at},
-		"--remove no-such":       {At: at, Remove: []string{"no-such"}},
-		"--at 2026-09-29":        {At: noon.Add(24 * time.Hour), Files: []string{fine}},
-		"--at 2026-09-28T11":     {At: noon.Add(-time.Minute), Files: []string{fine}},
-		"no group other":         {At: at, Group: "other", Files: []string{fine}},
-		"cpu.json:1":             {At: at, Files: []string{policy(t, fmt.Sprintf(tracking, -1))}},
-		"which is not in the fi": {At: at, Files: []string{policy(t, strings.Replace(fmt.Sprintf(tracking, 80), "web", "else", 1))}},
+		"nothing to change": {At: at},
+		"--remove no-such":  {At: at, Remove: []string{"no-such"}},
+		"--at 2026-09-29T12:00:00Z is not within the recording, which goes from": {At: noon.Add(24 * time.Hour), Files: []string{fine}},
+		"--at 2026-09-28T11":                             {At: noon.Add(-time.Minute), Files: []string{fine}},
+		"--until 2026-09-28T12:20:00Z is not after --at": {At: at, Until: at, Files: []string{fine}},
+		"no group other":                                 {At: at, Group: "other", Files: []string{fine}},
+		"cpu.json:1":                                     {At: at, Files: []string{policy(t, fmt.Sprintf(tracking, -1))}},
+		"which is not in the fi":                         {At: at, Files: []string{policy(t, strings.Replace(fmt.Sprintf(tracking, 80), "web", "else", 1))}},
 	} {
 		if _, err := Continue(files, Options{Build: flight.ThisBuild()}, w); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %s", w, err, want)
 		}
+	}
+}
+
+// A metric of one's own is in the recording, but does not go on in a model.
+func TestMetricsThatNobodyPublishesAreNoted(t *testing.T) {
+	c := region.New(region.Options{Seed: 3, AnyImage: true})
+	do := func(service, operation string, in any) any {
+		t.Helper()
+		out := c.Step(noon, cloud.Call{Scope: here, RequestID: "r", Service: service, Operation: operation, In: in})
+		if out.Err != nil {
+			t.Fatal(out.Err)
+		}
+		return out.Reply
+	}
+	do("autoscaling", "CreateLaunchConfiguration", &asapi.CreateLaunchConfigurationInput{LaunchConfigurationName: new("web"), ImageId: new("ami-0123456789abcdef0"), InstanceType: new("t3.micro")})
+	do("autoscaling", "CreateAutoScalingGroup", &asapi.CreateAutoScalingGroupInput{AutoScalingGroupName: new("web"), LaunchConfigurationName: new("web"),
+		MinSize: new(int32(0)), MaxSize: new(int32(2)), AvailabilityZones: []string{"us-east-1a"}})
+	do("autoscaling", "PutScalingPolicy", &asapi.PutScalingPolicyInput{AutoScalingGroupName: new("web"), PolicyName: new("cpu"), PolicyType: new("TargetTrackingScaling"),
+		TargetTrackingConfiguration: &asapi.TargetTrackingConfiguration{TargetValue: new(50.0), PredefinedMetricSpecification: &asapi.PredefinedMetricSpecification{
+			PredefinedMetricType: new("ASGAverageCPUUtilization")}}})
+	p := do("autoscaling", "PutScalingPolicy", &asapi.PutScalingPolicyInput{AutoScalingGroupName: new("web"), PolicyName: new("queue"), AdjustmentType: new("ChangeInCapacity"),
+		ScalingAdjustment: new(int32(1))}).(*asapi.PutScalingPolicyOutput)
+	do("cloudwatch", "PutMetricAlarm", &cwapi.PutMetricAlarmInput{AlarmName: new("long"), Namespace: new("App"), MetricName: new("Backlog"), Statistic: new("Average"),
+		Period: new(int32(60)), EvaluationPeriods: new(int32(1)), Threshold: new(1.0), ComparisonOperator: new("GreaterThanThreshold"), AlarmActions: []string{*p.PolicyARN}})
+	x := &Continuation{At: noon}
+	err := x.unpublished(c, region.Options{AnyImage: true}, &group{name: "web", scope: here})
+	if err != nil || len(x.Notes) != 1 || !strings.Contains(x.Notes[0], "Policy queue follows the metric Backlog of App, which nobody publishes") {
+		t.Errorf("%q: %v", x.Notes, err)
+	}
+}
+
+func TestNothingIsReplayedBeforeTheBeginning(t *testing.T) {
+	_, err := Replay([]string{recorded(t)}, Options{Build: flight.ThisBuild(), To: noon.Add(-time.Hour)})
+	if err == nil || err.Error() != "the recording begins after 2026-09-28T11:00:00Z by the cloud's clock" {
+		t.Error(err)
 	}
 }

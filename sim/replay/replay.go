@@ -96,6 +96,9 @@ func Replay(files []string, o Options) (*Result, error) {
 	if r.Segments == 0 {
 		return nil, errors.New("the recording has no step")
 	}
+	if r.Steps == 0 && !o.To.IsZero() {
+		return nil, fmt.Errorf("the recording begins after %s by the cloud's clock", o.To.UTC().Format(time.RFC3339))
+	}
 	r.Cloud = p.cloud
 	for _, key := range slices.Sorted(maps.Keys(p.recorded)) {
 		a, err := activity(key, p.recorded[key].Data)
