@@ -122,7 +122,7 @@ func doneAt(list []sums.Activity, at time.Time) string {
 		if a.StatusCode != "" && a.StatusCode != "Successful" {
 			line += " (" + a.StatusCode + ")"
 		}
-		lines = append(lines, text.WrapSoft(line, 58))
+		lines = append(lines, text.WrapSoft(line, 42))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,9 +9,11 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/billow-cloud/billow/flight"
+	"github.com/billow-cloud/billow/sim/outcome"
 	"github.com/billow-cloud/billow/sim/replay"
 	"github.com/billow-cloud/billow/sim/report"
 )
@@ -42,6 +45,13 @@ func (s *simReplay) Run(ctx context.Context) error {
 	r, err := replay.Replay(files, replay.Options{Build: flight.ThisBuild(), Force: s.Force, To: s.To})
 	if err != nil {
 		return err
+	}
+	if groups := replay.Groups(r.Replayed); s.Group != "" && !slices.ContainsFunc(groups, func(o outcome.Outcome) bool { return o.Group == s.Group }) {
+		var names []string
+		for _, o := range groups {
+			names = append(names, o.Group)
+		}
+		return fmt.Errorf("the recording has no activity of a group %s; it has some of: %s", s.Group, cmp.Or(strings.Join(names, ", "), "none"))
 	}
 	if s.JSON {
 		err = s.printJSON(os.Stdout, r)
@@ -121,8 +131,11 @@ func (s *simReplay) print(w io.Writer, r *replay.Result) {
 		report.Activities(w, group)
 	}
 	fmt.Fprintln(w)
-	const stamp = "2006-01-02 15:04:05"
-	span := fmt.Sprintf("%d steps in %d segments, from %s to %s by the cloud's clock", r.Steps, r.Segments, r.From.Format(stamp), r.To.Format(stamp))
+	segments := "1 segment"
+	if r.Segments != 1 {
+		segments = fmt.Sprintf("%d segments", r.Segments)
+	}
+	span := fmt.Sprintf("%d steps in %s, from %s to %s by the cloud's clock", r.Steps, segments, r.From.Format(replayStamp), r.To.Format(replayStamp))
 	switch {
 	case r.Difference != nil:
 		fmt.Fprintf(w, "DIFFERENT %s; %s\n", r.Difference, span)

@@ -3,12 +3,16 @@ package report
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/billow-cloud/billow/sim/outcome"
 )
+
+// causeWidth is how wide the sentences below an activity may be.
+const causeWidth = 92
 
 // instant is how tables and CSV write times: UTC, by the second.
 const instant = "2006-01-02 15:04:05"
@@ -68,7 +72,8 @@ func Activities(w io.Writer, o outcome.Outcome) {
 		if c := change(a); c != "" {
 			fmt.Fprintf(w, " [%s]", c)
 		}
-		fmt.Fprintf(w, "\n    %s\n", a.Cause)
+		cause := strings.ReplaceAll(text.WrapSoft(a.Cause, causeWidth), "\n", "\n    ")
+		fmt.Fprintf(w, "\n    %s\n", cause)
 	}
 }
 
