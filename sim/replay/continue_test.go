@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -257,5 +258,30 @@ func TestNothingIsReplayedBeforeTheBeginning(t *testing.T) {
 	_, err := Replay([]string{recorded(t)}, Options{Build: flight.ThisBuild(), To: noon.Add(-time.Hour)})
 	if err == nil || err.Error() != "the recording begins after 2026-09-28T11:00:00Z by the cloud's clock" {
 		t.Error(err)
+	}
+}
+
+// TestSegmentsOfAnotherBuildAreLeftOut: after an upgrade, what the new build has recorded can be replayed at once.
+func TestSegmentsOfAnotherBuildAreLeftOut(t *testing.T) {
+	old := filepath.Join(t.TempDir(), "0"+flight.Suffix)
+	f, err := os.Create(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w, err := flight.NewWriter(f, flight.Header{Format: flight.Format, Build: flight.Build{Version: "v0", ID: "0123456789abcdef"}}, cloud.Moment{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Begin()
+	w.Close(flight.End{Cause: flight.CauseStop})
+	o := Options{Build: flight.ThisBuild()}
+	r, err := Replay([]string{old, recorded(t)}, o)
+	if err != nil || r.Segments != 1 || r.Difference != nil || len(r.Notes) != 1 || r.Notes[0] != "0.blw is left out: billow v0 (binary 01234567) has recorded it." {
+		t.Errorf("%+v: %v", r, err)
+	}
+	var refused *ErrBuild
+	if _, err := Replay([]string{old}, o); !errors.As(err, &refused) {
+		t.Errorf("another build alone: %v", err)
 	}
 }

@@ -74,23 +74,38 @@ type Activity struct {
 }
 
 // ErrBuild says that another build has made the recording.
-type ErrBuild struct{ Recorded, This flight.Build }
+type ErrBuild struct {
+	Recorded, This flight.Build
+	Form           bool // its inputs cannot even be read
+}
 
 func (e *ErrBuild) Error() string {
+	if e.Form {
+		return fmt.Sprintf("the recording was made by billow %s, whose inputs have another form than those of this build", e.Recorded)
+	}
 	return fmt.Sprintf("the recording was made by billow %s, and only that build gives the same for certain; this is %s (--force replays it all the same and says where it differs)", e.Recorded, e.This)
 }
 
 // Replay goes through the segments in files, oldest first.
 func Replay(files []string, o Options) (*Result, error) {
 	p := &player{options: o, result: &Result{}, recorded: map[string]flight.Row{}}
+	var foreign error
 	for _, f := range files {
 		more, err := p.segment(f)
+		if other := (*ErrBuild)(nil); errors.As(err, &other) { // before the server was another one: a segment stands alone
+			p.note("%s is left out: billow %s has recorded it.", filepath.Base(f), other.Recorded)
+			p.end, foreign = flight.End{}, err
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
 		if !more {
 			break
 		}
+	}
+	if p.result.Segments == 0 && foreign != nil {
+		return nil, foreign
 	}
 	r := p.result
 	if r.Segments == 0 {
@@ -186,7 +201,7 @@ func (p *player) fits(h flight.Header) error {
 		return &ErrBuild{Recorded: h.Build, This: p.options.Build}
 	}
 	if own := flight.Fingerprint(region.New(region.Options{})); h.Types != own {
-		return fmt.Errorf("the recording was made by billow %s, whose inputs have another form than those of this build", h.Build)
+		return &ErrBuild{Recorded: h.Build, This: p.options.Build, Form: true}
 	}
 	return nil
 }
