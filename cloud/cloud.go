@@ -76,6 +76,7 @@ type Cloud struct {
 	timers     timers
 	last       time.Time
 	loaded     bool
+	journal    table.Journal // the last step's, for its memory
 }
 
 // clock is the one row of the cloud itself: the state of its generator.
@@ -175,8 +176,13 @@ func (c *Cloud) Step(now time.Time, in Input) (out Output) {
 		now = c.last
 	}
 	c.last = now
-	tx := &Tx{cloud: c, now: now}
+	tx := &Tx{cloud: c, now: now, journal: c.journal}
+	c.journal = table.Journal{}
 	defer func() {
+		defer func() {
+			tx.journal.Reset()
+			c.journal = tx.journal
+		}()
 		if v := recover(); v != nil {
 			tx.journal.Undo()
 			out = Output{Err: &Defect{Value: v, Stack: debug.Stack()}}

@@ -133,7 +133,7 @@ func (r *roster) end(key, status, message string) {
 	if a.Scaling && status == statusSuccessful {
 		r.CooldownStart, r.CooldownActivity, r.changed = r.tx.Now(), a.ID, true
 	}
-	r.s.activityEnded(r.tx, r.Group, a)
+	r.s.activityEnded(r.tx, &r.Group, &a)
 }
 
 // shape is the activity as the API shows it; state is the group's, empty or Deleted.

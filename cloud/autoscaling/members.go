@@ -135,6 +135,7 @@ func (s *Service) reconcileMember(tx *cloud.Tx, id string) {
 		r.advanceTerminating(m)
 	}
 	r.save()
+	r.close()
 }
 
 // arrive ends a member's way to a steady state.

@@ -157,7 +157,13 @@ type activityDetails struct {
 }
 
 // activityEnded is called when an activity has got its end: Successful, Failed or Cancelled.
-func (s *Service) activityEnded(tx *cloud.Tx, g Group, a Activity) {
+func (s *Service) activityEnded(tx *cloud.Tx, g *Group, a *Activity) {
+	if s.scaling.notifications.Len() > 0 {
+		s.notify(tx, *g, *a)
+	}
+}
+
+func (s *Service) notify(tx *cloud.Tx, g Group, a Activity) {
 	kind, what := "", ""
 	origin, destination := "EC2", "AutoScalingGroup" // AS-WP-07
 	switch {

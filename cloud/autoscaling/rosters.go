@@ -19,9 +19,17 @@ type roster struct {
 
 // open reads a group for a step to work on.
 func (s *Service) open(tx *cloud.Tx, name string) (*roster, bool) {
+	r := s.spare
+	if s.spare = nil; r == nil {
+		r = &roster{}
+	}
 	g, ok := s.groups.Get(tx, name)
-	return &roster{s: s, tx: tx, Group: g}, ok
+	*r = roster{s: s, tx: tx, Group: g}
+	return r, ok
 }
+
+// close gives a roster's memory to the next one that is opened. Whoever does not close one only leaves it to the garbage.
+func (r *roster) close() { r.s.spare = r }
 
 // save writes the group's row if it was changed.
 func (r *roster) save() {
@@ -90,8 +98,9 @@ func (s *Service) reconcileGroup(tx *cloud.Tx, name string) {
 	}
 	r.setTimer(again)
 	r.save()
-	s.groupChanged(tx, r.Group)
+	s.groupChanged(tx, &r.Group)
 	s.noteGroup(tx, r.Name)
+	r.close()
 }
 
 // settled notes that the group has what it wants: what was owed to earlier events is owed no more.

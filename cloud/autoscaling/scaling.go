@@ -117,7 +117,7 @@ func (s *Service) scalingKeys(yield func(cloud.Key) bool) bool {
 }
 
 // groupChanged is called whenever a group's bounds, desired capacity or members changed, once per reconcile.
-func (s *Service) groupChanged(tx *cloud.Tx, g Group) { s.settleLow(tx, g) }
+func (s *Service) groupChanged(tx *cloud.Tx, g *Group) { s.settleLow(tx, g) }
 
 // groupDeleted is called when a group's row is about to go: everything that hangs on it goes with it.
 func (s *Service) groupDeleted(tx *cloud.Tx, g Group) {

@@ -46,6 +46,8 @@ type Service struct {
 	groupsUsing cloud.Index[Group]    // by launch configuration
 	activityIDs cloud.Index[Activity] // see activityValues
 	tallies     tallies               // of groups' members
+	policiesOf  policiesOf            // by group
+	spare       *roster               // memory of one that is closed
 
 	scaling scaling // policies, schedules, notifications, group metrics: scaling.go
 	diary   diary   // what explanations are made of, and policies that are only watched: evaluations.go, shadows.go
@@ -64,6 +66,8 @@ func New(e *ec2.Service, v2 *elbv2.Service, classic *elb.Service, metrics *cloud
 	}
 	s.tallies = tallies{}
 	s.members.Watch(s.tallies.watch)
+	s.policiesOf = policiesOf{}
+	s.scaling.policies.Watch(s.policiesOf.watch)
 	s.groupsUsing = s.groups.Index(func(_ string, g Group) []string { return []string{g.LaunchConfigurationName} })
 	s.activityIDs = s.activities.Index(activityValues)
 	return s

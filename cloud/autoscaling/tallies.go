@@ -162,3 +162,33 @@ func (t *tally) contributing(began time.Time, warmup time.Duration) [2]int {
 	t.after(began.Add(-warmup), func(_ time.Time, x stay) { n[x.kind()]-- })
 	return n
 }
+
+// policiesOf are the rows of each group's policies in order of name, by scope and group: derived from the policies' rows.
+// A list is replaced when one of its policies is written.
+type policiesOf map[string][]*Policy
+
+func (all policiesOf) group(scope cloud.Scope, name string) []*Policy {
+	return all[scope.String()+"/"+name]
+}
+
+// watch takes over that a policy's row was written.
+func (all policiesOf) watch(key string, old, row *Policy) {
+	p := row
+	if p == nil {
+		p = old
+	}
+	name := key[:len(key)-len(p.key())] + p.Group
+	list := slices.Clone(all[name])
+	i, found := slices.BinarySearchFunc(list, p.Name, func(p *Policy, name string) int { return strings.Compare(p.Name, name) })
+	switch {
+	case row == nil:
+		list = slices.Delete(list, i, i+1)
+	case found:
+		list[i] = row
+	default:
+		list = slices.Insert(list, i, row)
+	}
+	if all[name] = list; len(list) == 0 {
+		delete(all, name)
+	}
+}

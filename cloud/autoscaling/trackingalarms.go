@@ -254,20 +254,21 @@ func (p Policy) period() int32 {
 
 // settleLow gives the low alarms of a group their thresholds anew when its capacity has settled (AS-TT-05). An alarm that
 // was changed by hand stays as it is until then.
-func (s *Service) settleLow(tx *cloud.Tx, g Group) {
-	for key, p := range s.scaling.policies.Prefix(tx, policyKey(g.Name, "")) {
-		if p.Low == "" {
+func (s *Service) settleLow(tx *cloud.Tx, g *Group) {
+	for _, row := range s.policiesOf.group(tx.Scope, g.Name) {
+		if row.Low == "" {
 			continue
 		}
-		threshold := s.scaling.tracking.lowThreshold(p.target(), g.DesiredCapacity)
-		if p.LowThreshold == threshold {
+		threshold := s.scaling.tracking.lowThreshold(row.target(), g.DesiredCapacity)
+		if row.LowThreshold == threshold {
 			continue
 		}
-		if c := s.capacity(tx, g, 0); c.Pending > 0 || c.InService != g.DesiredCapacity {
+		if c := s.capacity(tx, *g, 0); c.Pending > 0 || c.InService != g.DesiredCapacity {
 			return
 		}
+		p := *row
 		p.LowThreshold = threshold
-		s.scaling.policies.Put(tx, key, p)
+		s.scaling.policies.Put(tx, p.key(), p)
 		low, ok := s.cloudwatch.Alarm(tx, p.Low)
 		if !ok { // AS-TT-21: an alarm that was deleted by hand stays away
 			continue

@@ -44,6 +44,7 @@ type Service struct {
 	calling cloud.Index[Alarm] // by the ARNs of an alarm's actions
 	history cloud.Rows[HistoryItem]
 	ofAlarm cloud.Index[HistoryItem]
+	scratch []Stat // windows of the evaluation at hand
 }
 
 // New makes the service.

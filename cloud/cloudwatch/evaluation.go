@@ -114,7 +114,9 @@ func (s *Service) evaluated(tx *cloud.Tx, a *Alarm, end int64) ([]datapoint, err
 	} else {
 		stat, _ := parseStatistic(a.statistic())
 		key := metricKey(a.Namespace, a.MetricName, a.Dimensions)
-		for i, w := range s.windows(tx, key, a.Unit, from, period, n, stat.raw()) {
+		s.scratch = append(s.scratch[:0], make([]Stat, n)...)
+		s.window(tx, s.scratch, key, a.Unit, from, period, stat.raw())
+		for i, w := range s.scratch {
 			points[i].Value, points[i].Known = stat.of(w)
 			points[i].Samples = w.Count
 		}

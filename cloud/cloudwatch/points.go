@@ -242,9 +242,14 @@ func (s *Service) stat(key string, at int64, p Point) Stat {
 // looked up only if asked for.
 func (s *Service) windows(tx *cloud.Tx, key, unit string, from, period int64, n int, raw bool) []Stat {
 	out := make([]Stat, n)
-	to := from + int64(n)*period
-	s.seriesOf(tx, key, unit, func(m Metric) { s.fill(out, m.Series, from, to, period, raw) })
+	s.window(tx, out, key, unit, from, period, raw)
 	return out
+}
+
+// window adds the samples of a metric to the windows given.
+func (s *Service) window(tx *cloud.Tx, out []Stat, key, unit string, from, period int64, raw bool) {
+	to := from + int64(len(out))*period
+	s.seriesOf(tx, key, unit, func(m Metric) { s.fill(out, m.Series, from, to, period, raw) })
 }
 
 // fill adds the points of one series in [from, to) to their windows.

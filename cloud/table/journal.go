@@ -41,6 +41,12 @@ func (j *Journal) OnUndo(undo func()) {
 	j.writes = append(j.writes, write{table: volatile{undo}})
 }
 
+// Reset makes the journal as good as new, with the memory that it has.
+func (j *Journal) Reset() {
+	clear(j.writes)
+	j.writes = j.writes[:0]
+}
+
 // Mark returns the journal's present length, for UndoTo.
 func (j *Journal) Mark() int { return len(j.writes) }
 

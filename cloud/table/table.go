@@ -221,9 +221,13 @@ func (x *Index[R]) move(key string, old, row *R) {
 		return
 	}
 	for _, v := range before {
-		x.entries.Delete(v + "\x00" + key)
+		if !slices.Contains(after, v) {
+			x.entries.Delete(v + "\x00" + key)
+		}
 	}
 	for _, v := range after {
-		x.entries.Insert(v + "\x00" + key)
+		if !slices.Contains(before, v) {
+			x.entries.Insert(v + "\x00" + key)
+		}
 	}
 }
