@@ -121,7 +121,8 @@ var forms = []form{
 // alarms call, and a schedule.
 var first = []form{
 	{"ec2", "CreateLaunchTemplate", `{"LaunchTemplateName":"lt","LaunchTemplateData":{"ImageId":"@imageid","InstanceType":"t3.micro"}}`},
-	{"autoscaling", "CreateLaunchConfiguration", `{"LaunchConfigurationName":"lc","ImageId":"@imageid","InstanceType":"t3.micro"}`},
+	{"ec2", "CreateKeyPair", `{"KeyName":"key","KeyType":"ed25519"}`},
+	{"autoscaling", "CreateLaunchConfiguration", `{"LaunchConfigurationName":"lc","ImageId":"@imageid","InstanceType":"t3.micro","KeyName":"key"}`},
 	{"elbv2", "CreateTargetGroup", `{"Name":"tg1","Protocol":"HTTP","Port":80,"VpcId":"@vpcid","HealthCheckIntervalSeconds":10,"HealthyThresholdCount":2}`},
 	{"elbv2", "CreateTargetGroup", `{"Name":"tg2","Protocol":"HTTP","Port":81,"VpcId":"@vpcid","UnhealthyThresholdCount":3}`},
 	{"elbv2", "CreateLoadBalancer", `{"Name":"lb","Subnets":["@subnetid0","@subnetid1","@subnetid2"]}`},
@@ -145,6 +146,10 @@ var first = []form{
 	{"autoscaling", "PutScalingPolicy", `{"AutoScalingGroupName":"batch","PolicyName":"out","AdjustmentType":"PercentChangeInCapacity","ScalingAdjustment":50,"MinAdjustmentMagnitude":1,"Cooldown":60}`},
 	{"cloudwatch", "PutMetricAlarm", `{"AlarmName":"low","Namespace":"my","MetricName":"m1","Dimensions":[{"Name":"d","Value":"v"}],"Statistic":"Minimum","Period":60,"EvaluationPeriods":3,"Threshold":1,"ComparisonOperator":"LessThanOrEqualToThreshold","AlarmActions":["@policyarn2"],"OKActions":["@policyarn3"]}`},
 	{"cloudwatch", "PutMetricAlarm", `{"AlarmName":"busy","Namespace":"AWS/EC2","MetricName":"CPUUtilization","Dimensions":[{"Name":"AutoScalingGroupName","Value":"both"}],"Statistic":"Average","Period":60,"EvaluationPeriods":1,"Threshold":40,"ComparisonOperator":"GreaterThanOrEqualToThreshold","TreatMissingData":"notBreaching","OKActions":["@topicarn"]}`},
+	{"cloudwatch", "PutMetricAlarm", `{"AlarmName":"quiet","Namespace":"my","MetricName":"m1","Dimensions":[{"Name":"d","Value":"v"}],"Statistic":"Maximum","Period":60,"EvaluationPeriods":3,"DatapointsToAlarm":1,"Threshold":3,"ComparisonOperator":"GreaterThanThreshold","TreatMissingData":"notBreaching"}`},
+	{"cloudwatch", "PutMetricAlarm", `{"AlarmName":"gone","Namespace":"my","MetricName":"m1","Dimensions":[{"Name":"d","Value":"v"}],"Statistic":"Sum","Period":60,"EvaluationPeriods":3,"DatapointsToAlarm":2,"Threshold":3,"ComparisonOperator":"LessThanThreshold","TreatMissingData":"breaching"}`},
+	{"cloudwatch", "PutMetricAlarm", `{"AlarmName":"kept","Namespace":"my","MetricName":"m1","Dimensions":[{"Name":"d","Value":"v"}],"Statistic":"SampleCount","Period":120,"EvaluationPeriods":2,"Threshold":2,"ComparisonOperator":"GreaterThanOrEqualToThreshold","TreatMissingData":"ignore"}`},
+	{"ec2", "RunInstances", `{"ImageId":"@imageid","InstanceType":"t3.micro","MinCount":2,"MaxCount":2,"SubnetId":"@subnetid"}`},
 	{"autoscaling", "PutScheduledUpdateGroupAction", `{"AutoScalingGroupName":"both","ScheduledActionName":"up","Recurrence":"*/20 * * * *","DesiredCapacity":4}`},
 	{"autoscaling", "PutScheduledUpdateGroupAction", `{"AutoScalingGroupName":"both","ScheduledActionName":"down","Recurrence":"10-59/20 * * * *","DesiredCapacity":1}`},
 	{"autoscaling", "PutNotificationConfiguration", `{"AutoScalingGroupName":"batch","TopicARN":"@topicarn","NotificationTypes":["autoscaling:EC2_INSTANCE_LAUNCH","autoscaling:EC2_INSTANCE_TERMINATE"]}`},

@@ -78,6 +78,7 @@ type run struct {
 	looking  bool                   // only reading, to learn words
 	ticks    ticks                  // how often the cloud has woken
 	wished   map[string]elbv2.Route // the newest of each load balancer
+	paces    map[string]pace
 	alarms   alarmTwin
 	targets  targetTwin
 	quiet    bool           // nothing may happen any more
@@ -101,7 +102,7 @@ const recentKept = 20
 func Run(o Options) (result Result) {
 	result = Result{Options: o, Calls: map[string]Count{}}
 	r := &run{options: o, result: &result, fate: newFate(o.Seed, o.Faults), rows: newRows(), trace: fnv.New64a(), latest: start,
-		wished: map[string]elbv2.Route{}}
+		wished: map[string]elbv2.Route{}, paces: map[string]pace{}}
 	r.author = newAuthor(rand.New(rand.NewPCG(o.Seed, 99)), r.clock)
 	r.world = newWorld(rand.New(rand.NewPCG(o.Seed, 7)))
 	r.alarms, r.targets = newAlarmTwin(), newTargetTwin()

@@ -21,6 +21,7 @@ func (r *run) check(in cloud.Input, out cloud.Output, deltas []delta) {
 		switch d.table {
 		case autoscaling.Name + ".activities":
 			r.checkActivity(d)
+			r.checkPace(d)
 		case autoscaling.Name + ".members":
 			r.checkMove(d)
 		case ec2.Name + ".instances":
@@ -29,6 +30,10 @@ func (r *run) check(in cloud.Input, out cloud.Output, deltas []delta) {
 		if r.quiet {
 			r.checkQuiet(d)
 		}
+	}
+	if observed, ok := in.(cloud.Observed); ok {
+		r.checkFacts(observed.Facts, out.Effects, deltas)
+		r.checkDrained(observed.Facts)
 	}
 	r.checkGroups()
 	r.checkMembers()
@@ -124,13 +129,6 @@ func (r *run) checkActivity(d delta) {
 	case over && a.End.Before(a.Start):
 		r.fail("an activity ends after its start", "%s", encoded(a))
 	}
-	if was == nil && a.Kind == "terminate" && a.Scaling && strings.Contains(a.Cause, "was selected for termination") {
-		for key, m := range r.rows.members { // any order
-			if m.ID == a.InstanceID && m.Protected && strings.HasSuffix(key, "/"+m.ID) {
-				r.fail("scale-in leaves protected instances alone", "%s", encoded(a))
-			}
-		}
-	}
 }
 
 // moves are the lifecycle states that can follow each other within one step, those that are passed through included
@@ -151,6 +149,10 @@ var moves = map[string]string{
 
 func (r *run) checkMove(d delta) {
 	from, to := "", ""
+	defer func() {
+		r.checkLeft(d, to)
+		r.checkProtected(d)
+	}()
 	if m, _ := d.old.(*autoscaling.Member); m != nil {
 		from = m.LifecycleState
 	}
@@ -246,7 +248,7 @@ func (r *run) checkEffect(e cloud.Effect, after []cloud.Effect) {
 	id, legal := "", ""
 	switch e := e.(type) {
 	case ec2.LaunchInstance:
-		id, legal = e.Spec.ID, "pending"
+		id, legal = e.Spec.ID, "pending running" // it may have shown in the same step
 	case ec2.StartInstance:
 		id, legal = e.Spec.ID, "pending running"
 	case ec2.StopInstance:

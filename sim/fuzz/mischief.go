@@ -3,8 +3,11 @@ package fuzz
 import (
 	"time"
 
+	asapi "github.com/billow-cloud/billow/api/autoscaling"
 	cwapi "github.com/billow-cloud/billow/api/cloudwatch"
 	ec2api "github.com/billow-cloud/billow/api/ec2"
+	elbapi "github.com/billow-cloud/billow/api/elb"
+	elbv2api "github.com/billow-cloud/billow/api/elbv2"
 
 	"github.com/billow-cloud/billow/cloud/autoscaling"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
@@ -41,8 +44,33 @@ func (r *run) mischief() {
 	if r.chance(1) {
 		r.move()
 	}
+	r.habits()
 	if extra := r.loners(); len(extra) > 8 {
 		r.call(here, find(r.ops, ec2.Name, "TerminateInstances"), &ec2api.TerminateInstancesInput{InstanceIds: []string{pick(r.author, extra)}})
+	}
+}
+
+// habits are what clients do that no random call would often come to.
+func (r *run) habits() {
+	extra := r.loners()
+	arns := r.words["targetgrouparn"]
+	switch n := r.rng.IntN(100); {
+	case n < 3 && len(extra) > 0 && len(arns) > 0:
+		id := pick(r.author, extra)
+		r.ask(here, elbv2.Name, "RegisterTargets", &elbv2api.RegisterTargetsInput{TargetGroupArn: new(pick(r.author, arns)), Targets: []elbv2api.TargetDescription{{Id: &id}}})
+		r.ask(here, elb.Name, "RegisterInstancesWithLoadBalancer", &elbapi.RegisterInstancesWithLoadBalancerInput{LoadBalancerName: new("clb"), Instances: []elbapi.Instance{{InstanceId: &id}}})
+	case n < 6 && len(extra) > 0:
+		r.ask(here, ec2.Name, "StopInstances", &ec2api.StopInstancesInput{InstanceIds: []string{pick(r.author, extra)}})
+	case n < 9 && len(extra) > 0:
+		r.ask(here, ec2.Name, "StartInstances", &ec2api.StartInstancesInput{InstanceIds: []string{pick(r.author, extra)}})
+	case n < 10: // launches are refused for a while
+		r.ask(here, ec2.Name, "DeleteKeyPair", &ec2api.DeleteKeyPairInput{KeyName: new("key")})
+	case n < 13:
+		r.ask(here, ec2.Name, "CreateKeyPair", &ec2api.CreateKeyPairInput{KeyName: new("key"), KeyType: new("ed25519")})
+	case n < 14:
+		r.ask(here, autoscaling.Name, "UpdateAutoScalingGroup", &asapi.UpdateAutoScalingGroupInput{AutoScalingGroupName: new("both"), NewInstancesProtectedFromScaleIn: new(r.chance(50))})
+	case n < 15 && r.step > 60:
+		r.ask(here, autoscaling.Name, "DeleteAutoScalingGroup", &asapi.DeleteAutoScalingGroupInput{AutoScalingGroupName: new([]string{"web", "batch"}[r.rng.IntN(2)]), ForceDelete: new(true)})
 	}
 }
 
@@ -110,7 +138,7 @@ func (r *run) die() {
 	if r.chanceOf(Death, 80) {
 		r.tell(ec2.InstanceExited{ID: id, Reason: reason})
 	}
-	if r.chanceOf(Death, 20) { // it comes back
+	if r.chanceOf(Death, 40) { // it comes back
 		boots := h.boots
 		r.later(time.Duration(r.upTo(Death, 600))*time.Second, event{what: func() {
 			if r.hosts[id] == h && h.boots == boots {

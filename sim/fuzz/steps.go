@@ -3,6 +3,7 @@ package fuzz
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/billow-cloud/billow/api"
@@ -24,12 +25,15 @@ func (r *run) do(in cloud.Input) (cloud.Output, bool) {
 	}
 	r.recent = append(r.recent, recent{at, in})
 	r.result.Inputs++
-	wake := r.cloud.Wake()
+	var timers []cloud.Timer
+	if _, call := in.(cloud.Call); call && !r.looking {
+		timers = r.cloud.Moment().Timers
+	}
 	r.record(in)
 	out := r.cloud.Step(at, in)
 	r.replay(at, out)
 	if out.Err != nil {
-		r.refused(in, out, wake)
+		r.refused(in, out, timers)
 		return out, true
 	}
 	if !r.down && r.strikes(Kill, 1) { // the changes are lost, and with them everything
@@ -52,7 +56,7 @@ func (r *run) do(in cloud.Input) (cloud.Output, bool) {
 }
 
 // refused checks an input that failed: only calls do, with an error for a client, and nothing was changed.
-func (r *run) refused(in cloud.Input, out cloud.Output, wake time.Time) {
+func (r *run) refused(in cloud.Input, out cloud.Output, timers []cloud.Timer) {
 	var defect *cloud.Defect
 	if errors.As(out.Err, &defect) {
 		r.fail("a step has no defect", "%v\n%s", defect, defect.Stack)
@@ -68,8 +72,8 @@ func (r *run) refused(in cloud.Input, out cloud.Output, wake time.Time) {
 		r.fail("a failed call has an error for the client", "%s %s: %d %v", c.Service, c.Operation, e.Status, e)
 	case out.Changes != nil || out.Effects != nil || out.Reply != nil:
 		r.fail("a failed call changed nothing", "%s %s: %v, with changes, effects or a reply", c.Service, c.Operation, e)
-	case !r.cloud.Wake().Equal(wake):
-		r.fail("a failed call changed nothing", "%s %s: %v, and the cloud wakes at %v, not %v", c.Service, c.Operation, e, r.cloud.Wake(), wake)
+	case !r.looking && !slices.Equal(r.cloud.Moment().Timers, timers):
+		r.fail("a failed call changed nothing", "%s %s: %v, and timers are not what they were", c.Service, c.Operation, e)
 	}
 	if !r.looking && r.refusals%refusalsPerCheck == 0 {
 		if key, is, not := r.differing(); key != "" {
@@ -188,10 +192,28 @@ func (r *run) verify(points bool) {
 		}
 	}
 	r.sameRoutes(out.Effects)
-	if a, b := r.cloud.Wake(), next.Wake(); !a.Equal(b) {
-		r.fail("a full reconcile needs nothing more", "loaded, the cloud wakes at %v, not %v", b, a)
-	}
+	r.sameTimers(next)
 	r.sameAnswers(next, points)
+}
+
+// sameTimers: what a loaded cloud waits for is what the live one waits for, and nothing else.
+func (r *run) sameTimers(next *cloud.Cloud) {
+	live, loaded := r.cloud.Moment().Timers, next.Moment().Timers
+	if slices.Equal(live, loaded) {
+		return
+	}
+	r.fail("a full reconcile needs nothing more", "at %v only a loaded cloud waits for %s\nand only the live one for %s", r.latest, apart(loaded, live), apart(live, loaded))
+}
+
+// apart writes the timers of a that b does not have.
+func apart(a, b []cloud.Timer) string {
+	text := ""
+	for _, t := range a {
+		if !slices.Contains(b, t) {
+			text += fmt.Sprintf("\n%v %q", time.Unix(0, t.At).UTC(), t.Key)
+		}
+	}
+	return text
 }
 
 // restart kills the daemon and starts it again some time later: what it had in hand is lost, the world goes on.

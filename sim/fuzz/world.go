@@ -114,11 +114,11 @@ func (r *run) happen() {
 // tell has the daemon hear of something.
 func (r *run) tell(f cloud.Fact) {
 	delay := time.Millisecond
-	if r.strikes(Facts, 60) {
+	if r.strikes(Facts, 80) {
 		delay = time.Duration(1+r.upTo(Facts, 300)) * time.Second
 	}
 	r.later(delay, event{fact: f})
-	if r.strikes(Facts, 60) {
+	if r.strikes(Facts, 80) {
 		r.later(delay+time.Duration(r.upTo(Facts, 300))*time.Second, event{fact: f})
 	}
 }
