@@ -26,13 +26,13 @@ var figures = []figure{
 	{"Latency p50", func(s outcome.Summary) string { return latency(s, s.P50) }},
 	{"Latency p95", func(s outcome.Summary) string { return latency(s, s.P95) }},
 	{"Latency p99", func(s outcome.Summary) string { return latency(s, s.P99) }},
-	{"Instance-hours", func(s outcome.Summary) string { return number(s.InstanceHours, 1) }},
-	{"Cost", func(s outcome.Summary) string { return number(s.Cost, 2) }},
+	{"Instance-hours", func(s outcome.Summary) string { return Number(s.InstanceHours, 1) }},
+	{"Cost", func(s outcome.Summary) string { return Number(s.Cost, 2) }},
 	{"Optimum hours", func(s outcome.Summary) string { return optimum(s) }},
 	{"Above optimum", func(s outcome.Summary) string { return above(s) }},
-	{"Minutes over target", func(s outcome.Summary) string { return number(s.MinutesOverTarget, 0) }},
-	{"Mean utilization", func(s outcome.Summary) string { return number(s.MeanUtilization, 1) + " %" }},
-	{"Headroom", func(s outcome.Summary) string { return number(100*s.Headroom, 1) + " %" }},
+	{"Minutes over target", func(s outcome.Summary) string { return Number(s.MinutesOverTarget, 0) }},
+	{"Mean utilization", func(s outcome.Summary) string { return Number(s.MeanUtilization, 1) + " %" }},
+	{"Headroom", func(s outcome.Summary) string { return Number(100*s.Headroom, 1) + " %" }},
 	{"Changes of capacity", func(s outcome.Summary) string { return strconv.Itoa(s.Actions) }},
 	{"Largest change", func(s outcome.Summary) string { return strconv.Itoa(s.LargestAction) }},
 	{"Time to react", func(s outcome.Summary) string { return reaction(s.TimeToReact) }},
@@ -41,10 +41,10 @@ var figures = []figure{
 }
 
 // count is a number of requests, with thousands set apart.
-func count(v float64) string { return number(math.Round(v), 0) }
+func count(v float64) string { return Number(math.Round(v), 0) }
 
-// number has a fixed number of decimals and thousands set apart.
-func number(v float64, decimals int) string {
+// Number has a fixed number of decimals and thousands set apart.
+func Number(v float64, decimals int) string {
 	text := strconv.FormatFloat(math.Abs(v), 'f', decimals, 64)
 	whole, rest, _ := strings.Cut(text, ".")
 	var groups []string
@@ -62,11 +62,11 @@ func number(v float64, decimals int) string {
 	return text
 }
 
-// share is in percent, with more places the nearer it is to all or nothing: 99.9 and 99.999 % are worlds apart. What is not
+// Share is in percent, with more places the nearer it is to all or nothing: 99.9 and 99.999 % are worlds apart. What is not
 // quite all is never written as all, nor a little as nothing.
-func share(v float64) string {
+func Share(v float64) string {
 	if v <= 0 || v >= 1 || math.IsNaN(v) {
-		return number(100*v, 0) + " %"
+		return Number(100*v, 0) + " %"
 	}
 	rest := 100 * min(v, 1-v)
 	switch {
@@ -86,7 +86,7 @@ func ofRequests(s outcome.Summary, v float64) string {
 	if s.Requests == 0 {
 		return none
 	}
-	return share(v)
+	return Share(v)
 }
 
 // latency is one of the answers, if there were any.
@@ -107,28 +107,28 @@ func brief(s outcome.Summary, v float64) string {
 	case v > 0 && v < 0.00001:
 		return "< 0.001 %"
 	}
-	return share(v)
+	return Share(v)
 }
 
 func seconds(v float64) string {
 	if v < 1 {
-		return number(1000*v, 0) + " ms"
+		return Number(1000*v, 0) + " ms"
 	}
-	return number(v, 2) + " s"
+	return Number(v, 2) + " s"
 }
 
 func optimum(s outcome.Summary) string {
 	if s.OptimumHours == 0 {
 		return none
 	}
-	return number(s.OptimumHours, 1)
+	return Number(s.OptimumHours, 1)
 }
 
 func above(s outcome.Summary) string {
 	if s.OptimumHours == 0 {
 		return none
 	}
-	return number(100*s.AboveOptimum, 1) + " %"
+	return Number(100*s.AboveOptimum, 1) + " %"
 }
 
 func reaction(d time.Duration) string {

@@ -36,15 +36,15 @@ func TestSharesTellNearlyAllFromAll(t *testing.T) {
 	for v, want := range map[float64]string{
 		0: "0 %", 1: "100 %", 0.5: "50.00 %", 0.99999: "99.999 %", 0.9999951: "99.9995 %", 0.0000049: "0.0005 %", 1 - 1e-12: "> 99.999999 %", 1e-12: "< 0.000001 %",
 	} {
-		if got := share(v); got != want {
-			t.Errorf("share(%v) = %q, want %q", v, got, want)
+		if got := Share(v); got != want {
+			t.Errorf("Share(%v) = %q, want %q", v, got, want)
 		}
 	}
 }
 
 func TestNumbers(t *testing.T) {
 	for want, got := range map[string]string{
-		"1,234,568": count(1234567.8), "0": number(-0.2, 0), "-1,000.5": number(-1000.5, 1), "999": number(999, 0), "350 ms": seconds(0.35), "1.25 s": seconds(1.25),
+		"1,234,568": count(1234567.8), "0": Number(-0.2, 0), "-1,000.5": Number(-1000.5, 1), "999": Number(999, 0), "350 ms": seconds(0.35), "1.25 s": seconds(1.25),
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

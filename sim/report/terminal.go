@@ -57,7 +57,7 @@ func ranking(w io.Writer, outcomes []outcome.Outcome) {
 	t.SetColumnConfigs(right)
 	for _, o := range outcomes {
 		s := o.Summary
-		t.AppendRow(table.Row{o.Name, brief(s, s.InTime), brief(s, s.Lost), latency(s, s.P99), number(s.InstanceHours, 1), number(s.Cost, 2), distance(s), s.Actions})
+		t.AppendRow(table.Row{o.Name, brief(s, s.InTime), brief(s, s.Lost), latency(s, s.P99), Number(s.InstanceHours, 1), Number(s.Cost, 2), distance(s), s.Actions})
 	}
 	t.Render()
 }
