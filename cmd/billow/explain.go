@@ -233,7 +233,11 @@ func missingText(a *autoscaling.AlarmNote) string {
 	if a.Missing == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %d missing, taken as %s", a.Missing, a.MissingIs)
+	text := fmt.Sprintf("; %d missing, taken as %s", a.Missing, a.MissingIs)
+	if a.MissingIs == "missing" && a.State == "ALARM" && a.Before != a.State && a.Breaching < a.M {
+		text += fmt.Sprintf(": all that there are breach, the first of them for %d periods or more, which is enough", a.M) // CW-AL-08
+	}
+	return text
 }
 
 func value(v float64) string { return strconv.FormatFloat(v, 'g', 5, 64) }

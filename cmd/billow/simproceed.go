@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -40,10 +39,7 @@ func (s *simReplay) proceed(ctx context.Context, files []string) error {
 		return err
 	}
 	if s.JSON {
-		encoder := json.NewEncoder(os.Stdout)
-		encoder.SetIndent("", "  ")
-		encoder.SetEscapeHTML(false)
-		return encoder.Encode(c)
+		return printJSON(os.Stdout, c)
 	}
 	printContinuation(os.Stdout, c)
 	return nil

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -112,10 +111,7 @@ func (s *simReplay) printJSON(w io.Writer, r *replay.Result) error {
 		}
 		out.Activities = append(out.Activities, x)
 	}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(out)
+	return printJSON(w, out)
 }
 
 func (s *simReplay) print(w io.Writer, r *replay.Result) {
