@@ -72,8 +72,10 @@ func Activities(w io.Writer, o outcome.Outcome) {
 		if c := change(a); c != "" {
 			fmt.Fprintf(w, " [%s]", c)
 		}
-		cause := strings.ReplaceAll(text.WrapSoft(a.Cause, causeWidth), "\n", "\n    ")
-		fmt.Fprintf(w, "\n    %s\n", cause)
+		fmt.Fprintln(w)
+		for line := range strings.SplitSeq(text.WrapSoft(a.Cause, causeWidth), "\n") {
+			fmt.Fprintf(w, "    %s\n", strings.TrimRight(line, " "))
+		}
 	}
 }
 
