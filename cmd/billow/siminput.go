@@ -20,9 +20,9 @@ import (
 	"github.com/billow-cloud/billow/sim/world"
 )
 
-// simInput is what a simulation is made of.
-type simInput struct {
-	Files []string `arg:"" help:"JSON that aws describe-* printed (groups, policies, alarms, templates, scheduled actions ...), inputs of calls, or scripts of aws calls, in any order."`
+// simSource is what a group and its load are read from.
+type simSource struct {
+	Files []string `arg:"" optional:"" help:"JSON that aws describe-* printed (groups, policies, alarms, templates, scheduled actions ...), inputs of calls, or scripts of aws calls, in any order."`
 
 	Load  []string      `help:"Load: CSV (time, value), JSON of aws cloudwatch get-metric-data or get-metric-statistics, an ALB access log or a folder of them. GROUP=FILE where there are several groups." placeholder:"FILE" required:"" sep:"none"`
 	Unit  string        `help:"What a value of the load is: count (requests per period), rps, rpm, or percent (CPU; 100 is what one instance can do)." enum:",count,rps,rpm,percent" default:""`
@@ -32,14 +32,19 @@ type simInput struct {
 	Slot  time.Duration `help:"Slots of the load; longer ones of the file are smoothed, shorter ones averaged." default:"1m"`
 	Scale float64       `help:"The load times this." default:"1"`
 
-	World       string        `help:"World model (JSON): see billow sim world." placeholder:"FILE"`
-	PerInstance float64       `help:"Requests per second that one instance serves at 100 % CPU; otherwise as the load needs." placeholder:"RATE"`
-	InTime      float64       `help:"Share of requests that shall be answered in time: what the optimum is measured by." default:"0.99"`
-	HookTime    time.Duration `help:"How long after its start a lifecycle action is completed." default:"30s"`
+	World       string  `help:"World model (JSON): see billow sim world." placeholder:"FILE"`
+	PerInstance float64 `help:"Requests per second that one instance serves at 100 % CPU; otherwise as the load needs." placeholder:"RATE"`
 
 	From string `help:"Begin of the run (2006-01-02 15:04); otherwise where the load begins." placeholder:"TIME"`
 	To   string `help:"End of the run; otherwise where the load ends." placeholder:"TIME"`
 	Seed uint64 `help:"Decides all that is left to chance." default:"1"`
+}
+
+// simInput is what a run is made of.
+type simInput struct {
+	simSource `embed:""`
+	InTime    float64       `help:"Share of requests that shall be answered in time: what the optimum is measured by." default:"0.99"`
+	HookTime  time.Duration `help:"How long after its start a lifecycle action is completed." default:"30s"`
 }
 
 // simJob is what to run, read and completed.
@@ -60,6 +65,9 @@ func (in *simInput) read() (*simJob, error) {
 	err := in.bounds()
 	if err != nil {
 		return nil, err
+	}
+	if len(in.Files) == 0 {
+		return nil, errors.New("of which group? give the JSON that aws autoscaling describe-auto-scaling-groups prints, and that of describe-policies")
 	}
 	if j.setup, err = setup.Read(in.Files, setup.Options{}); err != nil {
 		return nil, err
