@@ -122,17 +122,23 @@ func (r *roster) leave(m *Member, state, target string) {
 	r.touch()
 }
 
+// placed is a member with the place of its zone in the tally.
+type placed struct {
+	*Member
+	zone int
+}
+
 // victims chooses up to n members to end, one after the other (AS-TP-01). Protected members and those on standby are
 // never among them; members that are still pending are only when no other is left [I].
 func (r *roster) victims(n int) []*Member {
 	zones := slices.Clone(r.tally().zones)
-	free := r.those(func(m *Member) bool { return m.phase() == phaseInService && !m.Protected })
+	free := r.those(zones, func(m *Member) bool { return m.phase() == phaseInService && !m.Protected })
 	pending := false
 	var chosen, candidates []*Member
 	for len(chosen) < n {
 		if len(free) == 0 && !pending {
 			pending = true
-			free = r.those(func(m *Member) bool { return m.phase() == phasePending })
+			free = r.those(zones, func(m *Member) bool { return m.phase() == phasePending })
 		}
 		if len(free) == 0 {
 			break
@@ -140,19 +146,20 @@ func (r *roster) victims(n int) []*Member {
 		candidates = r.inFullestZones(candidates[:0], free, zones)
 		m := r.choose(candidates)
 		chosen = append(chosen, m)
-		i, _ := slices.BinarySearchFunc(free, m.ID, byID)
+		i, _ := slices.BinarySearchFunc(free, m.ID, func(p placed, id string) int { return byID(p.Member, id) })
+		zones[free[i].zone].n--
 		free = slices.Delete(free, i, i+1)
-		zones[zoneIndex(zones, m.AvailabilityZone)].n--
 	}
 	return chosen
 }
 
-// those are the members that a test lets through.
-func (r *roster) those(pass func(*Member) bool) []*Member {
-	var kept []*Member
-	for _, m := range r.tally().crew {
+// those are the members that a test lets through, in order of ID.
+func (r *roster) those(zones []zoneTally, pass func(*Member) bool) []placed {
+	crew := r.tally().crew
+	kept := make([]placed, 0, len(crew))
+	for _, m := range crew {
 		if pass(m) {
-			kept = append(kept, m)
+			kept = append(kept, placed{m, zoneIndex(zones, m.AvailabilityZone)})
 		}
 	}
 	return kept
@@ -160,31 +167,20 @@ func (r *roster) those(pass func(*Member) bool) []*Member {
 
 // inFullestZones appends the members that are in the zone with the most instances of the group, among the zones that
 // hold one of them; of several such zones all count. Zones that are no longer the group's come before all others.
-func (r *roster) inFullestZones(kept, free []*Member, zones []zoneTally) []*Member {
-	size := func(z zoneTally) int {
-		if !slices.Contains(r.AvailabilityZones, z.zone) {
-			return z.n + len(r.tally().crew)
-		}
-		return z.n
-	}
+func (r *roster) inFullestZones(kept []*Member, free []placed, zones []zoneTally) []*Member {
 	sizes := make([]int, len(zones))
 	for i, z := range zones {
-		sizes[i] = size(z)
-	}
-	most, last := 0, 0
-	place := func(m *Member) int { // members of a zone often come one after the other
-		if zones[last].zone != m.AvailabilityZone {
-			last = zoneIndex(zones, m.AvailabilityZone)
+		if sizes[i] = z.n; !slices.Contains(r.AvailabilityZones, z.zone) {
+			sizes[i] += len(r.tally().crew)
 		}
-		return last
+	}
+	most := 0
+	for _, m := range free {
+		most = max(most, sizes[m.zone])
 	}
 	for _, m := range free {
-		most = max(most, sizes[place(m)])
-	}
-	kept = slices.Grow(kept, len(free))
-	for _, m := range free {
-		if sizes[place(m)] == most {
-			kept = append(kept, m)
+		if sizes[m.zone] == most {
+			kept = append(kept, m.Member)
 		}
 	}
 	return kept
@@ -290,11 +286,15 @@ func (r *roster) rebalance() {
 		return
 	}
 	counts := r.zoneCounts()
-	text := at(r.tx.Now(), rebalanceLaunch(counts))
+	text := ""
 	for range max(1, r.MaxSize/10) {
+		before := slices.Clone(counts)
 		to, ok := r.needsOne(counts)
 		if !ok {
 			return
+		}
+		if text == "" {
+			text = at(r.tx.Now(), rebalanceLaunch(before))
 		}
 		r.launch(launchStart{zone: counts[to].zone, cause: text, rebalance: true})
 		counts[to].n++
