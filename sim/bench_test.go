@@ -47,12 +47,16 @@ func verdict(b *testing.B, what string, took, most time.Duration) {
 	b.Logf("%s: %.2f s of processor time, at most %.0f s: %s", what, took.Seconds(), most.Seconds(), word)
 }
 
-// BenchmarkWeek is a week of one group that follows a daily cycle between 300 and 1,000 instances: 1 s at most.
+// BenchmarkWeek is a week of one group that follows a daily cycle between 300 and 1,000 instances: 1 s at most. The
+// second one is behind a load balancer.
 func BenchmarkWeek(b *testing.B) {
-	s := Scenario{
-		Setup: setUp(group{name: "web", min: 100, max: 1000, desired: 600, target: 50}),
-		Loads: map[string]load.Trace{"web": waves(300*perInstance/2, 990*perInstance/2, 7)}, World: plain(), Seed: 1,
-	}
+	g := group{name: "web", min: 100, max: 1000, desired: 600, target: 50}
+	b.Run("plain", func(b *testing.B) { benchWeek(b, setUp(g)) })
+	b.Run("balanced", func(b *testing.B) { benchWeek(b, behind(g, 0)) })
+}
+
+func benchWeek(b *testing.B, build func(setup.Do) error) {
+	s := Scenario{Setup: build, Loads: map[string]load.Trace{"web": waves(300*perInstance/2, 990*perInstance/2, 7)}, World: plain(), Seed: 1}
 	var all []outcome.Outcome
 	b.ReportAllocs()
 	before := processorTime()

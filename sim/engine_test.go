@@ -241,7 +241,14 @@ func made(do setup.Do, calls []cloud.Call) error {
 func balanced() Scenario {
 	g := group{name: "web", min: 2, max: 10, desired: 2}
 	s := hour(g, 10, 60)
-	s.Setup = func(do setup.Do) error {
+	s.Setup = behind(g, 600)
+	return s
+}
+
+// behind sets up a group behind a load balancer, with a policy that tracks the requests per target and minute if requests
+// is not 0.
+func behind(g group, requests float64) func(setup.Do) error {
+	return func(do setup.Do) error {
 		out, err := do(cloud.Call{Scope: here, Service: ec2.Name, Operation: "DescribeSubnets", In: &ec2api.DescribeSubnetsInput{}})
 		if err != nil {
 			return err
@@ -254,11 +261,11 @@ func balanced() Scenario {
 		balancing := func(operation string, in any) (any, error) {
 			return do(cloud.Call{Scope: here, Service: elbv2.Name, Operation: operation, In: in})
 		}
-		if out, err = balancing("CreateTargetGroup", &elbv2api.CreateTargetGroupInput{Name: new("web"), Protocol: new("HTTP"), Port: new(int32(80)), VpcId: vpc}); err != nil {
+		if out, err = balancing("CreateTargetGroup", &elbv2api.CreateTargetGroupInput{Name: &g.name, Protocol: new("HTTP"), Port: new(int32(80)), VpcId: vpc}); err != nil {
 			return err
 		}
 		targets := out.(*elbv2api.CreateTargetGroupOutput).TargetGroups[0].TargetGroupArn
-		if out, err = balancing("CreateLoadBalancer", &elbv2api.CreateLoadBalancerInput{Name: new("web"), Subnets: subnets}); err != nil {
+		if out, err = balancing("CreateLoadBalancer", &elbv2api.CreateLoadBalancerInput{Name: &g.name, Subnets: subnets}); err != nil {
 			return err
 		}
 		lb := out.(*elbv2api.CreateLoadBalancerOutput).LoadBalancers[0].LoadBalancerArn
@@ -267,16 +274,17 @@ func balanced() Scenario {
 			return err
 		}
 		label := func(arn *string, kind string) string { return (*arn)[strings.Index(*arn, kind):] }
-		return made(do, append(g.calls(),
-			as("AttachLoadBalancerTargetGroups", &asapi.AttachLoadBalancerTargetGroupsInput{AutoScalingGroupName: &g.name, TargetGroupARNs: []string{*targets}}),
-			as("PutScalingPolicy", &asapi.PutScalingPolicyInput{
+		calls := append(g.calls(), as("AttachLoadBalancerTargetGroups", &asapi.AttachLoadBalancerTargetGroupsInput{AutoScalingGroupName: &g.name, TargetGroupARNs: []string{*targets}}))
+		if requests > 0 {
+			calls = append(calls, as("PutScalingPolicy", &asapi.PutScalingPolicyInput{
 				AutoScalingGroupName: &g.name, PolicyName: new("requests"), PolicyType: new("TargetTrackingScaling"),
-				TargetTrackingConfiguration: &asapi.TargetTrackingConfiguration{TargetValue: new(600.0), PredefinedMetricSpecification: &asapi.PredefinedMetricSpecification{
+				TargetTrackingConfiguration: &asapi.TargetTrackingConfiguration{TargetValue: &requests, PredefinedMetricSpecification: &asapi.PredefinedMetricSpecification{
 					PredefinedMetricType: new("ALBRequestCountPerTarget"), ResourceLabel: new(label(lb, "app/") + "/" + label(targets, "targetgroup/")),
 				}},
-			})))
+			}))
+		}
+		return made(do, calls)
 	}
-	return s
 }
 
 func TestWhatCannotBeRun(t *testing.T) {

@@ -51,7 +51,7 @@ func (e *engine) adopt() {
 
 // reload replaces the cloud by one that is loaded with its rows, as a restart does.
 func (e *engine) reload() {
-	again := region.New(region.Options{Seed: e.Seed + 1, AnyImage: true})
+	again := region.New(region.Options{Seed: e.Seed + 1, AnyImage: true, NoRoutes: true})
 	e.cloud.Dump(func(name, key string, row any) bool {
 		data, err := json.Marshal(row)
 		if err == nil {

@@ -68,7 +68,7 @@ func Run(s Scenario) ([]outcome.Outcome, error) {
 
 // freshCloud is a control plane in which there is nothing yet.
 func freshCloud(s Scenario) *cloud.Cloud {
-	return region.New(region.Options{Seed: s.Seed, AnyImage: true})
+	return region.New(region.Options{Seed: s.Seed, AnyImage: true, NoRoutes: true})
 }
 
 // Continue goes on with a cloud whose rows were loaded, as they were at s.From, which must be given: what runs there is

@@ -28,6 +28,7 @@ const Name = "elbv2"
 type Options struct {
 	DNSSuffix string       // end of the load balancers' names; empty is localhost
 	Addresses netip.Prefix // where each load balancer gets an address of its own; zero is 127.65.0.0/16
+	NoRoutes  bool         // nobody serves Routes, so none is wished for: in simulations
 }
 
 // Service is Elastic Load Balancing v2.
@@ -43,6 +44,7 @@ type Service struct {
 	targets       cloud.Rows[Target]       // by targetKey
 	addresses     *table.Table[address]    // of all scopes; see addresses.go
 	routes        RouteCache
+	hosts         hostsOf
 
 	loadBalancerNames cloud.Index[LoadBalancer]
 	targetGroupNames  cloud.Index[TargetGroup]
@@ -66,6 +68,8 @@ func New(e *ec2.Service, cw *cloudwatch.Service, options Options) *Service {
 		targets:       cloud.NewRows[Target](Name + ".targets"),
 		addresses:     table.New[address](Name + ".addresses"),
 	}
+	s.hosts = hostsOf{}
+	s.targets.Watch(s.hosts.watch)
 	s.loadBalancerNames = s.loadBalancers.Index(func(_ string, r LoadBalancer) []string { return []string{r.Name} })
 	s.targetGroupNames = s.targetGroups.Index(func(_ string, r TargetGroup) []string { return []string{r.Name} })
 	s.users = s.listeners.Index(func(_ string, r Listener) []string { return r.targetGroups() })
@@ -128,7 +132,9 @@ const (
 func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
 	switch kind {
 	case kindRoute:
-		s.wish(tx, id)
+		if !s.options.NoRoutes {
+			s.wish(tx, id)
+		}
 	case kindTimer:
 		s.nextMinute(tx, id)
 	case kindMinute:

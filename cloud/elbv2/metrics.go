@@ -78,7 +78,7 @@ func (s *Service) count(tx *cloud.Tx, f Traffic) {
 		p := &Publication{Namespace: namespace, At: at}
 		if c.TargetGroup != "" {
 			if c.TargetGroup != group {
-				group, among = c.TargetGroup, s.hosts(tx, c.TargetGroup).takers()
+				group, among = c.TargetGroup, s.hosts.of(c.TargetGroup).takers()
 			}
 			addTargetGroup(p, c, among)
 		} else {
@@ -132,57 +132,6 @@ func perTarget(lb, group string) [][]cloudwatch.Dimension {
 	return [][]cloudwatch.Dimension{dim("TargetGroup", group), dim("TargetGroup", group, "LoadBalancer", lb)}
 }
 
-// hosts counts a target group's targets, those that drain or are unused left out, in all and per zone.
-type hosts struct {
-	healthy, unhealthy int
-	served             int  // those, and those that are new
-	registered         bool // there is any target, in whatever state
-	zones              []zoneHosts
-}
-
-type zoneHosts struct {
-	zone               string
-	healthy, unhealthy int
-}
-
-// takers is among how many targets requests are shared: the healthy ones, and without any, all (CW-NM-04).
-func (h hosts) takers() float64 {
-	if h.healthy > 0 {
-		return float64(h.healthy)
-	}
-	return float64(max(h.served, 1))
-}
-
-func (s *Service) hosts(tx *cloud.Tx, group string) hosts {
-	var h hosts
-	for _, t := range s.targets.Prefix(tx, group+"|") {
-		h.registered = true
-		if !t.counts() {
-			continue
-		}
-		h.served++
-		at := -1
-		for i := range h.zones {
-			if h.zones[i].zone == t.Zone {
-				at = i
-			}
-		}
-		if at < 0 {
-			at = len(h.zones)
-			h.zones = append(h.zones, zoneHosts{zone: t.Zone})
-		}
-		switch t.Count.State {
-		case StateHealthy:
-			h.healthy++
-			h.zones[at].healthy++
-		case StateUnhealthy:
-			h.unhealthy++
-			h.zones[at].unhealthy++
-		}
-	}
-	return h
-}
-
 // nextMinute has the minute's metrics published when it begins.
 func (s *Service) nextMinute(tx *cloud.Tx, arn string) {
 	tx.At(Name, kindMinute, arn, tx.Now().Truncate(time.Minute).Add(time.Minute))
@@ -200,16 +149,16 @@ func (s *Service) publishMinute(tx *cloud.Tx, arn string) {
 	lb := dimensionOf(arn)
 	p := &Publication{Namespace: namespace, At: minute}
 	for _, g := range s.groupsOf(tx, arn) {
-		h, group := s.hosts(tx, g), dimensionOf(g)
+		h, group := s.hosts.of(g), dimensionOf(g)
 		under := dim("TargetGroup", group, "LoadBalancer", lb)
 		p.Add("RequestCountPerTarget", unitCount, cloudwatch.Single(0), perTarget(lb, group)...)
-		if !h.registered {
+		if h.registered == 0 {
 			continue
 		}
 		p.Add("HealthyHostCount", unitCount, cloudwatch.Single(float64(h.healthy)), under)
 		p.Add("UnHealthyHostCount", unitCount, cloudwatch.Single(float64(h.unhealthy)), under)
 		for _, z := range h.zones {
-			if z.zone == "" {
+			if z.zone == "" || z.served == 0 {
 				continue
 			}
 			under := dim("TargetGroup", group, "AvailabilityZone", z.zone, "LoadBalancer", lb)

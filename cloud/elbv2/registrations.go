@@ -43,10 +43,7 @@ func (s *Service) RegisterTargets(tx *cloud.Tx, in *shape.RegisterTargetsInput) 
 }
 
 func (s *Service) registerAll(tx *cloud.Tx, g TargetGroup, targets []Target) error {
-	u, n := s.usage(tx, g.ARN), 0
-	for range s.targets.Prefix(tx, g.ARN+"|") {
-		n++
-	}
+	u, n := s.usage(tx, g.ARN), s.hosts.of(g.ARN).registered
 	for _, t := range targets {
 		if !s.targets.Has(tx, t.key()) {
 			n++

@@ -26,6 +26,8 @@ type Options struct {
 	Endpoint string
 	// AnyImage takes every well-formed image ID for the built-in image.
 	AnyImage bool
+	// NoRoutes has no load balancer's Route wished for: in simulations, where nobody serves them.
+	NoRoutes bool
 	// Explain keeps what `billow explain` is made of: a row a minute at most for each group to which something happens.
 	Explain bool
 }
@@ -39,7 +41,7 @@ func New(o Options) *cloud.Cloud {
 	}
 	parameters := ssm.New()
 	instances := ec2.New(metrics, parameters, ec2.Options{AnyImage: o.AnyImage})
-	balancers := elbv2.New(instances, metrics, elbv2.Options{DNSSuffix: o.DNSSuffix})
+	balancers := elbv2.New(instances, metrics, elbv2.Options{DNSSuffix: o.DNSSuffix, NoRoutes: o.NoRoutes})
 	classic := elb.New(balancers, instances, metrics)
 	groups := autoscaling.New(instances, balancers, classic, metrics, topics)
 	if o.Explain {
