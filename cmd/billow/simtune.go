@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,228 +10,213 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/billow-cloud/billow/sim/load"
-	"github.com/billow-cloud/billow/sim/report"
 	"github.com/billow-cloud/billow/sim/tune"
 	"github.com/billow-cloud/billow/sim/world"
 )
 
 type simTune struct {
-	simSource `embed:""`
-	Group     string  `help:"The group, where several have a load." placeholder:"NAME"`
-	Objective float64 `help:"Share of requests that shall be answered in time, such as 0.999; otherwise what target tracking at 50 % CPU reaches." placeholder:"SHARE"`
-	Tuned     float64 `help:"Share of the load to tune on; the rest is for judging." default:"0.6"`
-	Budget    int     `help:"How many candidates to try: results do not depend on the speed of the machine." default:"3000"`
-	Out       string  `help:"Write the recommended policies, alarms and schedules into this directory, as the AWS CLI takes them, with a script that applies them." placeholder:"DIR" type:"path"`
+	Load  string `arg:"" help:"Load: CSV (time, value), JSON of aws cloudwatch get-metric-data or get-metric-statistics, an ALB access log or a folder of them."`
+	Unit  string `help:"What a value of the load is: count (requests per period), rps, rpm, or percent (CPU; 100 is what one instance can do)." enum:",count,rps,rpm,percent" default:""`
+	Value string `help:"The column of the CSV, or the Id or Label of the metric, that is the load." placeholder:"NAME"`
+	Zone  string `help:"Time zone of times that name none, such as Europe/Berlin." default:"UTC"`
+	Gaps  string `help:"What a period without a value means: auto (filled up to an hour or three periods, else no load), zero, interpolate, or refuse." enum:",auto,zero,interpolate,refuse" default:""`
+
+	World       string  `help:"World model (JSON): see billow sim world." placeholder:"FILE"`
+	PerInstance float64 `help:"Requests per second that one instance serves at 100 % CPU; otherwise the load is scaled so that 20 instances are half busy on average." placeholder:"RATE"`
+	Type        string  `help:"Instance type." default:"m5.large"`
+	Group       string  `help:"Name of the Auto Scaling group, for what is written." default:"web"`
+	Min         int     `help:"Fewest instances." default:"1"`
+	Max         int     `help:"Most instances; otherwise four times what the peak needs at 100 %, from 100 to 1000."`
+
+	Objective float64 `help:"Share of requests to be answered in time, such as 0.999; otherwise what target tracking at 50 % CPU reaches." placeholder:"SHARE"`
+	Tuned     float64 `help:"Share of the load to tune on; the rest judges." default:"0.6"`
+	Budget    int     `help:"How many policies to try." default:"3000"`
+	Seed      uint64  `help:"Decides all that is left to chance." default:"1"`
+	Out       string  `help:"Folder for the inputs of the AWS CLI and apply.sh." placeholder:"DIR"`
 	JSON      bool    `name:"json" help:"Print JSON in place of tables."`
 }
 
-// usualGroup is tuned where no file says of a group.
-const usualGroup = "web"
-
-// Run searches for the best policies.
+// Run searches and prints.
 func (t *simTune) Run(ctx context.Context) error {
 	endAtOnce(ctx)
 	return interrupted(ctx, t.run(ctx))
 }
 
 func (t *simTune) run(ctx context.Context) error {
-	if t.Out != "" {
-		if err := os.MkdirAll(t.Out, 0o755); err != nil {
-			return fmt.Errorf("--out: %w", err)
-		}
-	}
-	o, group, notes, err := t.options()
+	o, err := t.options()
 	if err != nil {
 		return err
 	}
 	show := newProgress(1)
-	o.Budget, o.Tuned, o.Objective, o.Seed, o.Workers, o.Stop = t.Budget, t.Tuned, t.Objective, t.Seed, runtime.GOMAXPROCS(0), ctx.Err
-	if step := show.of(0); step != nil {
-		o.Progress = func(done, of int) { step(time.Duration(done), time.Duration(max(of, 1))) }
+	if of := show.of(0); of != nil {
+		o.Progress = func(done, all int) { of(time.Duration(done), time.Duration(all)) }
 	}
+	o.Stop, o.Workers = ctx.Err, runtime.GOMAXPROCS(0)
 	r, err := tune.Run(o)
 	show.end()
 	if err != nil {
 		return err
 	}
-	r.Notes = append(notes, r.Notes...)
-	if t.Out != "" && r.Recommended.Candidate != nil {
-		if err := t.save(r, group); err != nil {
-			return err
-		}
+	r.Notes = append(append([]string{}, o.Load.Notes...), r.Notes...)
+	if err := t.save(r); err != nil {
+		return err
 	}
+	out := bufio.NewWriter(os.Stdout)
 	if t.JSON {
-		e := json.NewEncoder(os.Stdout)
+		e := json.NewEncoder(out)
 		e.SetIndent("", "  ")
-		return e.Encode(r)
+		err = e.Encode(r)
+	} else {
+		t.print(out, r)
 	}
-	tell(os.Stdout, r, group)
-	if t.Out != "" {
-		fmt.Printf("\nIn %s: the calls as JSON, and apply.sh, which makes them with the AWS CLI.\n", t.Out)
-	}
-	return nil
+	return errors.Join(err, out.Flush())
 }
 
-// options are the load and the world, of the group in the files or, without files, of one that fits the load.
-func (t *simTune) options() (o tune.Options, group string, notes []string, err error) {
-	if len(t.Files) == 0 {
-		return t.alone()
-	}
-	in := simInput{simSource: t.simSource, InTime: 0.99}
-	j, err := in.read()
-	if err != nil {
-		return o, "", nil, err
-	}
-	if group, err = (&simCompare{Group: t.Group}).group(j); err != nil {
-		return o, "", nil, err
-	}
-	g := j.setup.Find(group)
-	o = tune.Options{Load: j.loads[group], World: j.worldOf(group), Type: kindOf(g), Min: g.Min, Max: g.Max}
-	return o, group, j.notes, nil
-}
-
-// alone has nothing but a load.
-func (t *simTune) alone() (o tune.Options, group string, notes []string, err error) {
-	if len(t.Load) != 1 || t.Group != "" {
-		return o, "", nil, errors.New("several loads or --group need the groups: give the JSON of aws autoscaling describe-auto-scaling-groups")
-	}
-	in := simInput{simSource: t.simSource, InTime: 0.99}
-	if err := in.bounds(); err != nil {
-		return o, "", nil, err
-	}
+// options reads what there is to tune.
+func (t *simTune) options() (o tune.Options, err error) {
 	zone, err := time.LoadLocation(t.Zone)
 	if err != nil {
-		return o, "", nil, fmt.Errorf("--zone: there is no time zone %q", t.Zone)
+		return o, fmt.Errorf("--zone: there is no time zone %q", t.Zone)
 	}
-	per, kind := t.PerInstance, "*"
-	if per == 0 {
-		per = percentOf
+	switch {
+	case t.PerInstance < 0:
+		return o, errors.New("--per-instance must be above 0")
+	case t.World != "" && t.PerInstance > 0:
+		return o, errors.New("--per-instance is what a world model says: leave off one of them")
 	}
-	o.World = defaultWorld(per, kind)
+	per := float64(percentOf)
+	if t.PerInstance > 0 {
+		per = t.PerInstance
+	}
+	o = tune.Options{World: defaultWorld(per, t.Type), Type: t.Type, Min: t.Min, Max: t.Max, Objective: t.Objective, Tuned: t.Tuned, Budget: t.Budget, Seed: t.Seed}
 	if t.World != "" {
-		if o.World, kind, per, err = t.onlyType(); err != nil {
-			return o, "", nil, err
+		f, err := os.Open(t.World)
+		if err != nil {
+			return o, fmt.Errorf("%s: %w", t.World, errors.Unwrap(err))
+		}
+		defer f.Close()
+		if o.World, err = world.Read(t.World, f); err != nil {
+			return o, err
 		}
 	}
-	l, err := load.Read(t.Load[0], load.Options{Unit: load.Unit(t.Unit), Value: t.Value, Zone: zone, Step: t.Slot, Gaps: load.Gaps(t.Gaps), PerInstance: per})
+	ready, err := world.Prepare(o.World)
 	if err != nil {
-		return o, "", nil, err
+		return o, err
 	}
-	for i := range l.Rates {
-		l.Rates[i] *= t.Scale
+	kind, known := ready.Kind(t.Type)
+	if !known {
+		return o, fmt.Errorf("%s: it has no instance type %s (--type)", t.World, t.Type)
 	}
-	if t.World == "" && t.PerInstance == 0 {
-		l = tune.Fit(l, per)
+	per = ready.PerSecond(kind)
+	o.Load, err = load.Read(t.Load, load.Options{Unit: load.Unit(t.Unit), Value: t.Value, Zone: zone, Gaps: load.Gaps(t.Gaps), PerInstance: per})
+	if err == nil && t.PerInstance == 0 && t.World == "" && t.Unit != string(load.Percent) {
+		o.Load = tune.Fit(o.Load, per)
 	}
-	j := &simJob{input: &in, loads: map[string]load.Trace{usualGroup: l}, groups: []string{usualGroup}}
-	if err := j.cut(); err != nil {
-		return o, "", nil, err
-	}
-	o.Load, o.Type, o.World.Seed = j.loads[usualGroup], kind, t.Seed
-	return o, usualGroup, append(j.notes, l.Notes...), nil
+	return o, err
 }
 
-// onlyType is the world of --world, which has to have one instance type.
-func (t *simTune) onlyType() (m world.Model, kind string, per float64, err error) {
-	j := &simJob{input: &simInput{simSource: t.simSource}}
-	if err := j.readWorld(); err != nil {
-		return m, "", 0, err
+// save writes the inputs of the AWS CLI.
+func (t *simTune) save(r *tune.Result) error {
+	if t.Out == "" {
+		return nil
 	}
-	if len(j.world.Types) != 1 {
-		return m, "", 0, fmt.Errorf("%s: which of its instance types? give the JSON of aws autoscaling describe-auto-scaling-groups", t.World)
-	}
-	for name, x := range j.world.Types {
-		kind, per = name, x.PerSecond()
-	}
-	return j.world, kind, per, nil
-}
-
-func (t *simTune) save(r *tune.Result, group string) error {
-	files, err := r.Files(r.Recommended.Candidate, group)
+	files, err := r.Files(t.Group)
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(t.Out, 0o755); err != nil {
+		return fmt.Errorf("%s: %w", t.Out, unwrapped(err))
+	}
 	for _, f := range files {
 		mode := os.FileMode(0o644)
-		if filepath.Ext(f.Name) == ".sh" {
+		if f.Executable {
 			mode = 0o755
 		}
-		if err := os.WriteFile(filepath.Join(t.Out, f.Name), f.Body, mode); err != nil {
-			return fmt.Errorf("--out: %w", err)
+		if err := os.WriteFile(filepath.Join(t.Out, f.Name), f.Data, mode); err != nil {
+			return fmt.Errorf("%s: %w", filepath.Join(t.Out, f.Name), unwrapped(err))
 		}
 	}
 	return nil
 }
 
-// tell prints what a search found.
-func tell(w io.Writer, r *tune.Result, group string) {
+func (t *simTune) print(w io.Writer, r *tune.Result) {
 	for _, n := range r.Notes {
 		fmt.Fprintln(w, n)
 	}
-	fmt.Fprintf(w, "\n%s: tuned on %s to %s, judged on the rest, to %s\n", group, stamp(r.From), stamp(r.Cut), stamp(r.To))
-	of := fmt.Sprintf("%s in time", report.Share(r.Objective))
+	what := fmt.Sprintf("%.5g in time", r.Objective)
 	if r.Relative {
-		of = "no fewer in time than target tracking at 50 % CPU, on each part"
+		what = "as many in time as target tracking at 50 % CPU"
 	}
-	fmt.Fprintf(w, "Objective: %s. %d candidates were tried.\n\n", of, r.Trials)
-	rows := []tune.Row{r.Default, r.Sweep, r.Recommended, r.Optimum}
-	tuned, held := func(x tune.Row) tune.Figures { return x.Tuned }, func(x tune.Row) tune.Figures { return x.Held }
-	figuresOf(w, "On the part that was tuned on", rows, tuned)
-	fmt.Fprintln(w)
-	figuresOf(w, "On the part that was held back", rows, held)
-	s := r.Sure
-	fmt.Fprintf(w, "\nOver the %d days that were held back, drawn again and again: it saves %s to %s of the default's hours in nine\nof ten draws, and keeps the objective in %s of them.\n",
-		s.Days, report.Share(s.Low), report.Share(s.High), report.Share(s.Share))
-	fmt.Fprintf(w, "\nRecommended: %s\n\n", r.Recommended.Candidate)
-	front(w, r)
+	fmt.Fprintf(w, "\n%s: tuned on %s to %s, judged on the rest, to %s\nObjective: %s. %d policies were tried.\n\n",
+		filepath.Base(t.Load), stamp(r.From), stamp(r.Cut), stamp(r.To), what, r.Trials)
+	rows := append([]tune.Row{r.Default, r.Sweep}, r.Missed...)
+	for i := range rows[2:] {
+		rows[2+i].Name = "missed the objective"
+	}
+	rows = append(rows, r.Recommended, r.Optimum)
+	fmt.Fprintln(w, "On the part that was held back")
+	t.table(w, rows, func(x tune.Row) tune.Figures { return x.Held })
+	fmt.Fprintln(w, "\nOn the tuned part")
+	t.table(w, rows, func(x tune.Row) tune.Figures { return x.Tuned })
+	fmt.Fprintf(w, "\nRecommended: %s.\n", r.Recommended.Candidate)
+	fmt.Fprintf(w, "It saves %.1f %% of the default's instance-hours (%.1f to %.1f %% in nine of ten draws of %d days), and %.1f %% of the best single target's; the objective is kept in %.0f %% of draws.\n",
+		100*r.Sure.Saving, 100*r.Sure.Low, 100*r.Sure.High, r.Sure.Days, 100*(1-r.Recommended.Held.Hours/r.Sweep.Held.Hours), 100*r.Sure.Share)
+	fmt.Fprintln(w, "\nThe front on the tuned part: what costs less has fewer in time (strain: late requests under stress against the default's, below 0 is better)")
+	p := tuneTable(w, 3)
+	p.AppendHeader(table.Row{"Hours", "In time", "Strain", "Policy"})
+	for _, x := range r.Front {
+		p.AppendRow(table.Row{fmt.Sprintf("%.1f", x.Hours), share(x.InTime), fmt.Sprintf("%+.1f", x.Strain), x.Candidate.String()})
+	}
+	p.Render()
+	if t.Out != "" {
+		fmt.Fprintf(w, "\nThe calls are in %s; sh %s makes them.\n", t.Out, filepath.Join(t.Out, "apply.sh"))
+	}
 }
 
-// figuresOf is a table of one part of the load.
-func figuresOf(w io.Writer, title string, rows []tune.Row, part func(tune.Row) tune.Figures) {
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.Style().Options = table.OptionsNoBordersAndSeparators
-	t.Style().Format.Header = text.FormatDefault
-	t.AppendHeader(table.Row{title, "Hours", "", "Cost", "In time", "Lost", "Changes"})
-	var right []table.ColumnConfig
-	for i := range 6 {
+func (t *simTune) table(w io.Writer, rows []tune.Row, of func(tune.Row) tune.Figures) {
+	p := tuneTable(w, 0)
+	right := []table.ColumnConfig{}
+	for i := range 8 {
 		right = append(right, table.ColumnConfig{Number: i + 2, Align: text.AlignRight, AlignHeader: text.AlignRight})
 	}
-	t.SetColumnConfigs(right)
-	first := part(rows[0]).Hours
-	for _, x := range rows {
-		f := part(x)
-		if f.Hours == 0 {
-			continue
+	p.SetColumnConfigs(right)
+	p.AppendHeader(table.Row{"", "Hours", "of default", "Cost", "In time", "Late", "Lost", "Changes", "Objective"})
+	usual := of(rows[0]).Hours
+	for _, r := range rows {
+		f := of(r)
+		kept := "missed"
+		if f.Meets {
+			kept = "kept"
 		}
-		inTime := report.Share(f.InTime)
-		if !f.Meets {
-			inTime += " (missed)"
+		changes := fmt.Sprint(f.Actions)
+		if r.Candidate == nil {
+			changes = ""
 		}
-		t.AppendRow(table.Row{x.Name, report.Number(f.Hours, 1), fmt.Sprintf("%+.1f %%", 100*(f.Hours/first-1)), report.Number(f.Cost, 2), inTime, report.Share(f.Lost), f.Actions})
+		p.AppendRow(table.Row{r.Name, fmt.Sprintf("%.1f", f.Hours), fmt.Sprintf("%+.1f %%", 100*(f.Hours/usual-1)), fmt.Sprintf("%.2f", f.Cost), share(f.InTime), share(f.Late), share(f.Lost), changes, kept})
 	}
-	t.Render()
+	p.Render()
 }
 
-// front prints the Pareto front.
-func front(w io.Writer, r *tune.Result) {
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.Style().Options = table.OptionsNoBordersAndSeparators
-	t.Style().Format.Header = text.FormatDefault
-	t.SetColumnConfigs([]table.ColumnConfig{
-		{Number: 1, Align: text.AlignRight}, {Number: 2, Align: text.AlignRight}, {Number: 3, WidthMax: 72, WidthMaxEnforcer: text.WrapSoft},
-	})
-	t.AppendHeader(table.Row{"Hours", "In time", "Front: on the tuned part nothing tried costs less and serves as many in time"})
-	for _, p := range r.Front {
-		t.AppendRow(table.Row{report.Number(p.Hours, 1), report.Share(p.InTime), strings.ReplaceAll(p.Candidate.String(), "; ", ", ")})
+func share(x float64) string { return fmt.Sprintf("%.3f %%", 100*x) }
+
+// tuneTable has no lines; the first columns are numbers.
+func tuneTable(w io.Writer, numbers int) table.Writer {
+	p := table.NewWriter()
+	p.SetOutputMirror(w)
+	p.SetStyle(table.StyleLight)
+	p.Style().Options = table.OptionsNoBordersAndSeparators
+	p.Style().Format.Header = text.FormatDefault
+	p.Style().Box.PaddingLeft, p.Style().Box.PaddingRight = "", "  "
+	right := []table.ColumnConfig{}
+	for i := range numbers {
+		right = append(right, table.ColumnConfig{Number: i + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
 	}
-	t.Render()
+	p.SetColumnConfigs(right)
+	return p
 }

@@ -1,6 +1,7 @@
 package tune
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -15,6 +16,7 @@ func (s *study) conclude() (*Result, error) {
 		From: s.tuned.Start, Cut: s.held.Start, To: s.held.End(), Objective: s.Objective, Relative: s.Objective == 0,
 		Trials: s.search.tried, Needs: s.whole.parts[0].needs, Min: s.Min, Max: s.most, Type: s.Type,
 	}
+	s.again()
 	usual := s.sweep[usualTarget-lowestTarget]
 	var err error
 	if r.Default, err = s.judge("target tracking 50 %, the default", usual, nil); err != nil {
@@ -107,15 +109,11 @@ func (s *study) recommend(r *Result) error {
 // best among those that meet the objective with a margin.
 func (s *study) ladder() []trial {
 	var rungs []trial
-	days := s.tuned.End().Sub(s.tuned.Start).Hours() / 24
-	for _, cap := range s.caps(days) {
+	for _, cap := range s.caps(s.swept, s.best) {
 		best := -1
 		for i := range s.search.pool {
 			t := &s.search.pool[i]
-			if worse(t.late, s.limit, s.search.plain.total, negligible/3) > -margin/2 && t.late > negligible/3*s.search.plain.total {
-				continue
-			}
-			if t.hours <= cap && (best < 0 || t.strain < s.search.pool[best].strain) {
+			if !t.out && t.dear <= cap && (best < 0 || t.value() < s.search.pool[best].value()) {
 				best = i
 			}
 		}
@@ -125,6 +123,9 @@ func (s *study) ladder() []trial {
 	}
 	return rungs
 }
+
+// value is what is small for a good choice.
+func (t *trial) value() float64 { return t.strain + thrift*math.Log(t.dear) }
 
 // optimum is what one who knows the load would have cost.
 func (s *study) optimum(r *Result) error {
@@ -149,22 +150,27 @@ func (s *study) optimum(r *Result) error {
 // frontPoints is how many points of the front are shown.
 const frontPoints = 12
 
-// frontier thins the front out, to points that differ.
+// frontier is what is not beaten in hours and share both, thinned out to points that differ.
 func (s *study) frontier(r *Result) {
-	total := s.search.plain.total
+	all := slices.Clone(s.search.pool)
+	strains := s.search.strains(s.sweep)
+	for i, x := range s.swept {
+		all = append(all, trial{c: s.sweep[i], score: x, strain: strains[i].late})
+	}
+	slices.SortStableFunc(all, func(a, b trial) int { return cmp.Or(cmp.Compare(a.hours, b.hours), cmp.Compare(a.late, b.late)) })
+	var front []Point
 	last := math.Inf(1)
-	var all []Point
-	for _, t := range s.search.front {
-		share := 1 - t.late/total
-		if share < r.Objective-0.5*(1-r.Objective)-0.02 || last-t.late < negligible*total {
+	for _, t := range all {
+		// Shares far below the objective are of no interest.
+		if worse(t.late, s.limit, s.folded.total, negligible) > 3 || last-t.late < negligible*s.folded.total {
 			continue
 		}
 		last = t.late
-		all = append(all, Point{Candidate: t.c, Hours: t.hours, InTime: share, Strain: t.strain})
+		front = append(front, Point{Candidate: t.c, Hours: t.hours, InTime: 1 - t.late/s.folded.total, Strain: t.strain})
 	}
-	for i := range all {
-		if n := len(all); n <= frontPoints || i*(frontPoints-1)/(n-1) != (i-1)*(frontPoints-1)/(n-1) || i == 0 {
-			r.Front = append(r.Front, all[i])
+	for i := range front {
+		if n := len(front); n <= frontPoints || i == 0 || i*(frontPoints-1)/(n-1) != (i-1)*(frontPoints-1)/(n-1) {
+			r.Front = append(r.Front, front[i])
 		}
 	}
 }

@@ -81,13 +81,13 @@ func (s *study) remarks(r *Result) {
 	say(len(r.Missed) > 0 && r.Met, "The first choice missed the objective on the part that was held back; the one that is recommended is the next safer one, so that no part of the load is left that it was not chosen by.")
 	say(!r.Met && s.Objective == 0, "Nothing that was found keeps the default's share in time on the part that was held back: the default is the safest.")
 	least := s.limit
-	for _, t := range s.search.front {
+	for _, t := range s.search.pool {
 		least = min(least, t.late)
 	}
 	for _, x := range s.swept {
 		least = min(least, x.late)
 	}
-	say(!r.Met && s.Objective > 0 && least > s.limit*(1+1e-9), "Nothing that was tried reaches %.5g in time on the tuned part: the best is %.5g.", s.Objective, 1-least/s.search.plain.total)
+	say(!r.Met && s.Objective > 0 && least > s.limit*(1+1e-9), "Nothing that was tried reaches %.5g in time on the tuned part: the best is %.5g.", s.Objective, 1-least/s.folded.total)
 	say(!r.Met && s.Objective > 0 && least <= s.limit, "No candidate keeps the objective of %.5g on both parts.", s.Objective)
 	mean := r.Default.Tuned.Hours / max(1e-9, s.tuned.End().Sub(s.tuned.Start).Hours())
 	say(mean < 4, "The group has %.1f instances on average: one more or less is a large step, so savings come in such steps (AS-TT-12).", mean)

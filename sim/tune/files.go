@@ -1,135 +1,133 @@
 package tune
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 )
 
-// File is one of those that make a group scale as a candidate says, with the AWS CLI.
+// File is something to write: an input of the AWS CLI, or the script that uses them.
 type File struct {
-	Name string
-	Body []byte
+	Name       string
+	Data       []byte
+	Executable bool
 }
 
-// Files are the inputs of the calls as `aws ... --cli-input-json` takes them, and a script that makes the calls: the group's
-// own settings, its policies, their alarms, its scheduled actions.
-func (r *Result) Files(c *Candidate, group string) ([]File, error) {
+// Files are what makes a group scale as a candidate says, for `aws ... --cli-input-json file://...`, and apply.sh, which
+// makes the calls in order. Only the ARN of a policy is not known before it is made: the script puts it into its alarm.
+func (r *Result) Files(group string) ([]File, error) {
+	c := r.Recommended.Candidate
 	var files []File
 	var script strings.Builder
-	script.WriteString("#!/bin/sh\n# Makes the group " + group + " scale as billow sim tune recommends.\nset -e\ncd \"$(dirname \"$0\")\"\n")
+	fmt.Fprintf(&script, `#!/bin/sh
+# Makes the Auto Scaling group %s scale as billow sim tune recommends. Its instances need detailed monitoring.
+# Scaling policies of other names that the group has stay and have their say: delete those that are to be replaced
+# (aws autoscaling describe-policies, delete-policy).
+set -eu
+cd "$(dirname "$0")"
+`, group)
 	add := func(name string, in any) error {
-		var b bytes.Buffer
-		e := json.NewEncoder(&b)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		if err := e.Encode(given(reflect.ValueOf(in))); err != nil {
-			return err
-		}
-		files = append(files, File{name, b.Bytes()})
-		return nil
+		data, err := json.MarshalIndent(given(reflect.ValueOf(in)), "", "  ")
+		files = append(files, File{Name: name, Data: append(data, '\n')})
+		return err
 	}
-	if err := add("group.json", c.update(group, r.Max)); err != nil {
+	if err := add("update-auto-scaling-group.json", c.update(group, r.Max)); err != nil {
 		return nil, err
 	}
-	script.WriteString("aws autoscaling update-auto-scaling-group --cli-input-json file://group.json\n")
+	script.WriteString("aws autoscaling update-auto-scaling-group --cli-input-json file://update-auto-scaling-group.json\n")
 	alarms := c.alarms(group)
-	var names []string
 	for _, p := range c.policies(group) {
-		names = append(names, "`"+*p.PolicyName+"`")
-		name := "policy-" + *p.PolicyName + ".json"
+		name := "put-scaling-policy-" + *p.PolicyName + ".json"
 		if err := add(name, p); err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(&script, "POLICY=$(aws autoscaling put-scaling-policy --cli-input-json file://%s --query PolicyARN --output text)\n", name)
-		a, called := alarms[*p.PolicyName]
-		if !called {
+		call := "aws autoscaling put-scaling-policy --cli-input-json file://" + name
+		a, ok := alarms[*p.PolicyName]
+		if !ok {
+			script.WriteString(call + "\n")
 			continue
 		}
-		name = "alarm-" + *p.PolicyName + ".json"
+		alarm := "put-metric-alarm-" + *p.PolicyName + ".json"
+		if err := add(alarm, a); err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&script, "arn=$(%s --query PolicyARN --output text)\naws cloudwatch put-metric-alarm --cli-input-json file://%s --alarm-actions \"$arn\"\n", call, alarm)
+	}
+	for _, a := range c.schedules(group, r.Needs, r.Max) {
+		name := "put-scheduled-update-group-action-" + *a.ScheduledActionName + ".json"
 		if err := add(name, a); err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(&script, "aws cloudwatch put-metric-alarm --cli-input-json file://%s --alarm-actions \"$POLICY\"\n", name)
+		script.WriteString("aws autoscaling put-scheduled-update-group-action --cli-input-json file://" + name + "\n")
 	}
-	for _, s := range c.schedules(group, r.Needs, r.Max) {
-		name := "schedule-" + *s.ScheduledActionName + ".json"
-		if err := add(name, s); err != nil {
-			return nil, err
-		}
-		fmt.Fprintf(&script, "aws autoscaling put-scheduled-update-group-action --cli-input-json file://%s\n", name)
-	}
-	fmt.Fprintf(&script, "echo \"Other policies of the group, which go on acting beside these until they are deleted:\"\n"+
-		"aws autoscaling describe-policies --auto-scaling-group-name '%s' --output text \\\n"+
-		"  --query 'ScalingPolicies[?!contains([%s], PolicyName)].PolicyName'\n", group, strings.Join(quoted(names), ", "))
-	return append(files, File{"apply.sh", []byte(script.String())}), nil
+	return append(files, File{Name: "apply.sh", Data: []byte(script.String()), Executable: true}), nil
 }
 
-// quoted makes literals of JMESPath: `"name"`.
-func quoted(names []string) []string {
-	out := make([]string, len(names))
-	for i, n := range names {
-		out[i] = "`" + strconv.Quote(strings.Trim(n, "`")) + "`"
-	}
-	return out
-}
-
-// given is a shape as JSON has it: its members by name, without those that are not there.
+// given is a shape as JSON with what is given only: the AWS CLI refuses null.
 func given(v reflect.Value) any {
 	switch v.Kind() {
 	case reflect.Pointer:
+		if v.IsNil() {
+			return nil
+		}
 		return given(v.Elem())
 	case reflect.Struct:
-		members := map[string]any{}
+		out := map[string]any{}
 		for i := range v.NumField() {
-			f := v.Field(i)
-			if (f.Kind() == reflect.Pointer || f.Kind() == reflect.Slice || f.Kind() == reflect.Map) && f.IsNil() {
-				continue
+			if x := given(v.Field(i)); x != nil {
+				out[v.Type().Field(i).Name] = x
 			}
-			members[v.Type().Field(i).Name] = given(f)
 		}
-		return members
+		return out
 	case reflect.Slice:
-		list := make([]any, v.Len())
-		for i := range list {
-			list[i] = given(v.Index(i))
+		if v.Len() == 0 {
+			return nil
 		}
-		return list
+		out := []any{}
+		for i := range v.Len() {
+			out = append(out, given(v.Index(i)))
+		}
+		return out
 	}
 	return v.Interface()
 }
 
-// String is the candidate in words.
-func (c Candidate) String() string {
+// String says in a few words what a candidate is.
+func (c *Candidate) String() string {
 	var parts []string
 	say := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
 	if c.Target > 0 {
-		say("track %g %%", c.Target)
-	}
-	if c.Target > 0 && c.NoIn {
-		say("never in by that")
-	}
-	if c.Out.Threshold > 0 {
-		ahead := ""
-		if c.Out.Trend > 0 {
-			ahead = fmt.Sprintf(" as of %d min ahead", c.Out.Trend)
+		only := ""
+		if c.NoIn {
+			only = " (out only)"
 		}
-		say("out at %g %%%s (%d of %d) towards %.0f %%", round(c.Out.Threshold), ahead, c.Out.Points, c.Out.Periods, c.Out.Aim)
+		say("target %g%s", c.Target, only)
 	}
-	if c.In.Threshold > 0 {
-		say("in at %g %% (%d of %d) towards %.0f %%, at most %d %% at a time", round(c.In.Threshold), c.In.Points, c.In.Periods, c.In.Aim, c.In.Most)
+	of := func(points, periods int) string {
+		if points == periods {
+			return fmt.Sprintf("%d min", periods)
+		}
+		return fmt.Sprintf("%d of %d min", points, periods)
+	}
+	if o := c.Out; o.Threshold > 0 {
+		ahead := ""
+		if o.Trend > 0 {
+			ahead = fmt.Sprintf(" %d min ahead", o.Trend)
+		}
+		say("out at %g%s for %s", round(o.Threshold), ahead, of(o.Points, o.Periods))
+	}
+	if i := c.In; i.Threshold > 0 {
+		say("in at %g for %s", round(i.Threshold), of(i.Points, i.Periods))
 	}
 	if c.Warmup >= 0 {
 		say("warm-up %d s", c.Warmup)
 	}
 	if c.Min > 1 {
-		say("at least %d", c.Min)
+		say("min %d", c.Min)
 	}
 	if c.Calendar.Kind != "" {
-		say("minimum by the hour of each %s for %.0f %%, %d min early", c.Calendar.Kind, c.Calendar.Use, c.Calendar.Lead)
+		say("minimum by %s", map[string]string{Daily: "hour of day", Weekend: "hour of working day and weekend", Weekly: "hour of week"}[c.Calendar.Kind])
 	}
-	return strings.Join(parts, "; ")
+	return strings.Join(parts, ", ")
 }

@@ -22,6 +22,7 @@ const (
 	gInWait          //
 	gInMost          //
 	gWarmup          //
+	gMin             //
 	gCalendar        // kind
 	gShare           //
 	gUse             //
@@ -49,7 +50,8 @@ func between(x, lo, hi float64) float64 { return lo + x*(hi-lo) }
 func half(x float64) float64 { return math.Round(x*2) / 2 }
 
 var (
-	outWaits  = [][2]int{{1, 1}, {2, 2}, {3, 2}, {3, 3}}
+	outWaits  = [][2]int{{1, 1}, {2, 2}, {3, 2}, {3, 3}, {5, 3}, {5, 5}, {10, 6}, {30, 10}} // N and M of alarms
+	inWaits   = [][2]int{{1, 1}, {2, 2}, {3, 3}, {4, 4}, {5, 5}, {7, 7}, {10, 10}, {15, 15}, {20, 20}, {30, 30}, {60, 60}, {15, 10}, {30, 20}, {60, 45}}
 	calendars = []string{"", "", "", "", "", Daily, Weekend, Weekly}
 	shares    = []float64{0.5, 0.8, 0.9, 1}
 	trends    = []int{0, 0, 1, 2, 3, 4, 5}
@@ -59,6 +61,7 @@ var (
 // space is what a search may use.
 type space struct {
 	min      int
+	mean     float64 // of the load, in instances at 100 %
 	calendar bool
 }
 
@@ -78,8 +81,11 @@ func (g *genome) decode(o *space) Candidate {
 	}
 	if mode == modeTrackIn || mode == modeTrackBoth || mode == modeSteps {
 		t := half(aim * between(g[gIn], 0.2, 1))
-		n := 1 + pick(g[gInWait]*g[gInWait], 15)
-		c.In = In{Threshold: max(t, 1), Aim: round(max(t, 1) * between(g[gInAim], 1, 1.5)), Periods: n, Points: n, Most: int(math.Round(between(g[gInMost]*g[gInMost], 1, 60)))}
+		wait := inWaits[pick(g[gInWait], len(inWaits))]
+		c.In = In{Threshold: max(t, 1), Aim: round(max(t, 1) * between(g[gInAim], 1, 1.5)), Periods: wait[0], Points: wait[1], Most: int(math.Round(between(g[gInMost]*g[gInMost], 1, 60)))}
+	}
+	if x := g[gMin]; x > 0.6 {
+		c.Min = max(o.min, int(math.Round((x-0.6)/0.4*4*o.mean)))
 	}
 	if k := calendars[pick(g[gCalendar], len(calendars))]; k != "" && o.calendar {
 		c.Calendar = Calendar{Kind: k, Share: shares[pick(g[gShare], len(shares))],
@@ -90,30 +96,45 @@ func (g *genome) decode(o *space) Candidate {
 
 // seeds are candidates that are good somewhere: a search begins with them.
 func seeds() []genome {
-	var all []genome
-	base := genome{gOutAim: 0.5, gOutWait: 0, gWarmup: picked(6, len(warmups)), gCalendar: 0, gShare: picked(2, len(shares)), gUse: 0.5, gLead: picked(1, 5)}
+	all := []genome{{gMode: picked(modeTrack, modes), gAim: (50.0 - 15) / 82}} // AWS's default
+	base := genome{gOutAim: 0.5, gWarmup: picked(6, len(warmups)), gShare: picked(2, len(shares)), gUse: 0.5, gLead: picked(1, 5)}
 	for aim := 36.0; aim <= 92; aim += 8 {
 		g := base
 		g[gAim] = (aim - 15) / 82
-		for _, mode := range []int{modeSteps, modeTrackBoth, modeTrackOut} {
-			g[gMode] = picked(mode, modes)
-			for _, trend := range []int{0, 3, 5} {
-				g[gTrend] = picked(trend, len(trends))
-				for _, tight := range []bool{false, true} {
-					g[gOut], g[gOutAim], g[gSurge] = 0.4, 0.6, 0.6
-					g[gIn], g[gInAim], g[gInWait], g[gInMost] = 0.72, 0.3, 0.05, 0.6
-					if tight {
-						g[gOut], g[gOutAim], g[gSurge] = 0.28, 0.72, 0.4
-						g[gIn], g[gInAim], g[gInWait], g[gInMost] = 0.91, 0.08, 0.3, 0.4
-					}
-					all = append(all, g)
-				}
-			}
+		all = append(all, followers(g)...)
+		// What leaps at once and falls late, and what tracks a target upward only.
+		for _, wait := range []int{0, 4, 7, 9} {
+			x := g
+			x[gMode], x[gOut], x[gOutAim], x[gSurge] = picked(modeSteps, modes), 0.35, 0.5, 0.97
+			x[gIn], x[gInAim], x[gInWait], x[gInMost], x[gWarmup] = 0.45, 0.6, picked(wait, len(inWaits)), 0.6, picked(4, len(warmups))
+			all = append(all, x)
+			x[gMode], x[gIn], x[gInAim], x[gWarmup] = picked(modeTrackIn, modes), 0.75, 0.3, picked(4, len(warmups))
+			all = append(all, x)
 		}
-		g[gCalendar], g[gTrend], g[gMode] = picked(7, len(calendars)), picked(3, len(trends)), picked(modeSteps, modes)
+		g[gMode], g[gOut], g[gSurge], g[gIn], g[gInMost], g[gMin] = picked(modeSteps, modes), 0.5, 0.6, 0.5, 0.4, 0.8 // a wide minimum
+		all = append(all, g)
+		g[gMin], g[gCalendar], g[gTrend] = 0, picked(7, len(calendars)), picked(3, len(trends))
 		all = append(all, g)
 	}
-	return append(all, genome{gMode: picked(modeTrack, modes), gAim: (50.0 - 15) / 82}) // AWS's default
+	return all
+}
+
+// followers are near a genome and follow the load closely or less so, with steps, target tracking or both.
+func followers(g genome) []genome {
+	var all []genome
+	for _, mode := range []int{modeSteps, modeTrackBoth, modeTrackOut} {
+		g[gMode] = picked(mode, modes)
+		for _, trend := range []int{0, 3, 5} {
+			g[gTrend] = picked(trend, len(trends))
+			g[gOut], g[gOutAim], g[gSurge] = 0.4, 0.6, 0.6
+			g[gIn], g[gInAim], g[gInWait], g[gInMost] = 0.72, 0.3, picked(0, len(inWaits)), 0.6
+			all = append(all, g)
+			g[gOut], g[gOutAim], g[gSurge] = 0.28, 0.72, 0.4
+			g[gIn], g[gInAim], g[gInWait], g[gInMost] = 0.91, 0.08, picked(1, len(inWaits)), 0.4
+			all = append(all, g)
+		}
+	}
+	return all
 }
 
 func random(rng *rand.Rand) (g genome) {

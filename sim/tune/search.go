@@ -119,7 +119,16 @@ type trial struct {
 	c      Candidate
 	score
 	strain float64 // how much worse than the reference it does under stress: the mean of the logarithms of late requests
+	out    bool    // it does not keep the objective on the tuned part
+	dear   float64 // hours, or more if it costs far more than the reference at a lower level of the load
 }
+
+// dearest is how much more than the reference a candidate may cost when the load falls to half.
+const dearest = 1.6
+
+// sticky is how much of a candidate's savings may go under stress: one that keeps what a crowd made it launch costs more
+// the first time that a crowd comes.
+const sticky = 1.12
 
 // goal is something that a search makes small: hours and strain, with penalties for hours and late requests over limits.
 type goal struct {
@@ -130,8 +139,8 @@ type goal struct {
 }
 
 func (g *goal) of(t *trial, total float64) float64 {
-	f := g.hours*math.Log(t.hours) + g.strain*t.strain
-	f += 3 * max(0, math.Log(t.hours/g.most))
+	f := g.hours*math.Log(t.dear) + g.strain*t.strain
+	f += 3 * max(0, math.Log(t.dear/g.most))
 	over := max(0, worse(t.late, g.late, total, negligible/3)+g.margin)
 	return f + min(over, 1) + 0.2*max(0, over-1)
 }
@@ -145,17 +154,18 @@ func worse(late, than, total, tolerance float64) float64 {
 
 // search looks for candidates that serve its goals. It is decided by its seed.
 type search struct {
-	plain    *bench
-	stressed []*bench
-	ref      []float64 // late under stress, of the reference
-	space    space
-	goals    []goal
-	rng      *rand.Rand
-	tried    int
-	pool     []trial
-	front    []trial // nobody has fewer hours and fewer late requests, by hours
-	progress func(done, of int)
-	stop     func() error
+	plain        *bench
+	stressed     []*bench
+	lower        *bench
+	stressedLate []float64                                // of the reference
+	usual        struct{ hours, lower, stressed float64 } // what the reference costs
+	space        space
+	goals        []goal
+	rng          *rand.Rand
+	tried        int
+	pool         []trial
+	progress     func(done, of int)
+	stop         func() error
 }
 
 // trial tries genomes.
@@ -166,35 +176,32 @@ func (s *search) trial(genomes []genome) []trial {
 	}
 	trials := make([]trial, len(genomes))
 	for i, x := range s.plain.try(cs) {
-		trials[i] = trial{genome: genomes[i], c: cs[i], score: x}
+		trials[i] = trial{genome: genomes[i], c: cs[i], score: x, dear: x.hours}
 	}
-	for k, strain := range s.strains(cs) {
-		trials[k].strain = strain
+	lower := s.lower.try(cs)
+	for i, x := range s.strains(cs) {
+		t := &trials[i]
+		t.strain = x.late
+		plain := t.hours / s.usual.hours
+		t.dear *= max(1, lower[i].hours/s.usual.lower/dearest, x.hours/plain/sticky)
 	}
 	s.tried += len(genomes)
-	s.advance(trials)
 	return trials
 }
 
-// advance takes trials into the front.
-func (s *search) advance(trials []trial) {
-	all := append(s.front, trials...)
-	slices.SortStableFunc(all, func(a, b trial) int { return cmp.Or(cmp.Compare(a.hours, b.hours), cmp.Compare(a.late, b.late)) })
-	s.front = nil
-	for _, t := range all {
-		if n := len(s.front); n == 0 || t.late < s.front[n-1].late {
-			s.front = append(s.front, t)
-		}
-	}
+// strain is how a candidate does under stress against the reference.
+type strain struct {
+	late  float64 // the mean over the stresses of how much worse it is, on the scale of worse
+	hours float64 // as a part of the reference's
 }
 
-// strains are how candidates do under stress against the reference.
-func (s *search) strains(cs []Candidate) []float64 {
-	out := make([]float64, len(cs))
+func (s *search) strains(cs []Candidate) []strain {
+	out := make([]strain, len(cs))
 	for k, b := range s.stressed {
 		for i, x := range b.try(cs) {
-			w := worse(x.late, s.ref[k], b.total, negligible)
-			out[i] += max(w, 2*w, -2) / float64(len(s.stressed))
+			w := worse(x.late, s.stressedLate[k], b.total, negligible)
+			out[i].late += max(w, 2*w, -2) / float64(len(s.stressed))
+			out[i].hours += x.hours / s.usual.stressed
 		}
 	}
 	return out

@@ -3,6 +3,7 @@ package tune
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/billow-cloud/billow/sim/load"
@@ -32,13 +33,14 @@ func cut(t load.Trace, n int, ready *world.Ready, kind world.Kind, most int) []p
 	return parts
 }
 
-// first is how many instances a group begins with: those that its first minutes keep at 50 %.
+// first is how many instances a group begins with: those that its first minutes keep at two thirds, which gives no policy
+// a reserve to live on that it would not have made itself.
 func first(t load.Trace, perInstance float64, most int) int {
 	sum, n := 0.0, min(10, len(t.Rates))
 	for _, r := range t.Rates[:n] {
 		sum += r
 	}
-	return max(1, min(most, int(math.Ceil(2*sum/float64(max(n, 1))/perInstance))))
+	return max(1, min(most, int(math.Ceil(1.5*sum/float64(max(n, 1))/perInstance))))
 }
 
 // stressParts are parts of a load under one stress: about a third of it, to save time.
@@ -56,7 +58,46 @@ func stressParts(t load.Trace, k int, m world.Model, kind world.Kind, most int, 
 	var parts []part
 	all := cut(l, 2*len(stresses), ready, kind, most)
 	for i := k; i < len(all); i += len(stresses) {
-		parts = append(parts, all[i])
+		p := all[i]
+		if most := enough / 4; len(p.load.Rates) > most { // of long ones the middle
+			from := p.load.Start.Add(time.Duration((len(p.load.Rates)-most)/2) * p.load.Step)
+			p.load = p.load.Between(from, from.Add(time.Duration(most)*p.load.Step))
+			p.start = first(p.load, ready.PerSecond(kind), p.most)
+		}
+		parts = append(parts, p)
 	}
 	return parts, nil
+}
+
+// enough is how many minutes of a load a search looks at: of longer ones, days from all over it.
+const enough = 40 * 1000
+
+// thinned leaves of many parts as many as are enough, evenly spread.
+func thinned(t load.Trace, ready *world.Ready, kind world.Kind, most int) []part {
+	minutes := int(t.End().Sub(t.Start) / time.Minute)
+	const days = 3 * 24 * 60
+	all := cut(t, minutes/days, ready, kind, most)
+	n := enough / days
+	parts := make([]part, n)
+	for i := range parts {
+		parts[i] = all[(2*i+1)*len(all)/(2*n)]
+	}
+	return parts
+}
+
+// lowered are parts at half the level, a fifth of them: groups that have become smaller must still save.
+func lowered(parts []part) []part {
+	var out []part
+	for i := range parts {
+		p := parts[i]
+		n := len(p.load.Rates)
+		p.load = p.load.Between(p.load.Start.Add(time.Duration(n*2/5)*p.load.Step), p.load.Start.Add(time.Duration(n*3/5)*p.load.Step))
+		p.load.Rates = slices.Clone(p.load.Rates)
+		for k := range p.load.Rates {
+			p.load.Rates[k] /= 2
+		}
+		p.start = max(1, p.start/2)
+		out = append(out, p)
+	}
+	return out
 }

@@ -96,6 +96,23 @@ func Run(o Options) (*Result, error) {
 	return s.conclude()
 }
 
+// again scores what the search found on all folds, if it looked at a part of them only.
+func (s *study) again() {
+	cs := make([]Candidate, len(s.search.pool))
+	for i, t := range s.search.pool {
+		cs[i] = t.c
+	}
+	whole := s.whole.try(cs)
+	limit, _ := s.late(s.whole, s.whole.try(s.sweep))
+	for i, x := range s.folded.try(cs) {
+		t := &s.search.pool[i]
+		t.dear *= x.hours / t.hours
+		t.score = x
+		t.out = worse(x.late, s.limit, s.folded.total, negligible/3) > -margin/2 && x.late > negligible/3*s.folded.total ||
+			whole[i].late > limit+negligible*s.whole.total
+	}
+}
+
 // defaults fills in what is not given and refuses what cannot be.
 func (o *Options) defaults() error {
 	if o.Tuned == 0 {
@@ -134,6 +151,7 @@ type study struct {
 	most        int
 	tuned, held load.Trace
 	whole       *bench // the tuned part in one piece
+	folded      *bench // in folds; the search's own may be a part of it
 	rest        *bench // the part that is held back
 	search      search
 	sweep       []Candidate
@@ -183,37 +201,36 @@ func prepare(o Options) (*study, error) {
 	all.add(s.tuned, per)
 	s.whole.parts[0].needs, s.rest.parts[0].needs = all, all
 	days := s.tuned.End().Sub(s.tuned.Start).Hours() / 24
+	pieces := 1
+	if days >= calendarDays {
+		pieces = folds
+	}
+	s.folded = newBench(cut(s.tuned, pieces, ready, kind, s.most), o.Workers)
+	thin := s.folded.parts
+	if len(s.tuned.Rates) > enough {
+		thin = thinned(s.tuned, ready, kind, s.most)
+	}
 	s.search = search{
-		plain: newBench(cut(s.tuned, folds, ready, kind, s.most), o.Workers), space: space{min: s.Min, calendar: days >= calendarDays},
+		plain: newBench(thin, o.Workers), lower: newBench(lowered(thin), o.Workers), space: space{min: s.Min, mean: s.folded.total / s.tuned.End().Sub(s.tuned.Start).Seconds() / per, calendar: days >= calendarDays},
 		rng: rand.New(rand.NewPCG(o.Seed, 1)), progress: o.Progress, stop: o.Stop,
 	}
-	return s, s.aim(days)
+	return s, s.aim()
 }
 
 // calendarDays is how many days a calendar is learned from at least.
 const calendarDays = 21
 
-// longDays is how much evidence is enough to take the load as it was for the load as it will be.
-const longDays = 30
-
 // aim sweeps single targets, which gives the objective and its price, and sets the goals.
-func (s *study) aim(days float64) error {
+func (s *study) aim() error {
 	for target := lowestTarget; target <= highestTarget; target++ {
 		s.sweep = append(s.sweep, tracking(float64(target), s.Min))
 	}
-	plain := s.search.plain
-	s.swept = plain.try(s.sweep)
-	usual := s.swept[usualTarget-lowestTarget]
-	s.limit = usual.late
-	if s.Objective > 0 {
-		s.limit = (1 - s.Objective) * plain.total
-	}
-	s.best = -1
-	for i, x := range s.swept {
-		if x.late <= s.limit+negligible*plain.total && (s.best < 0 || x.hours < s.swept[s.best].hours) {
-			s.best = i
-		}
-	}
+	usual := s.sweep[usualTarget-lowestTarget]
+	s.swept = s.folded.try(s.sweep)
+	s.limit, s.best = s.late(s.folded, s.swept)
+	mine := s.search.plain.try(s.sweep)
+	late, best := s.late(s.search.plain, mine)
+	s.search.usual.hours, s.search.usual.lower = mine[usualTarget-lowestTarget].hours, s.search.lower.try([]Candidate{usual})[0].hours
 	for k := range stresses {
 		parts, err := stressParts(s.tuned, k, s.World, s.kind, s.most, s.Seed)
 		if err != nil {
@@ -221,37 +238,58 @@ func (s *study) aim(days float64) error {
 		}
 		b := newBench(parts, s.Workers)
 		s.search.stressed = append(s.search.stressed, b)
-		s.search.ref = append(s.search.ref, b.try(s.sweep[usualTarget-lowestTarget : usualTarget-lowestTarget+1])[0].late)
+		x := b.try([]Candidate{usual})[0]
+		s.search.stressedLate = append(s.search.stressedLate, x.late)
+		s.search.usual.stressed += x.hours
 	}
 	s.search.goals = []goal{
-		{hours: 1, most: math.Inf(1), late: s.limit, margin: margin},
-		{hours: 1, strain: 0.05, most: math.Inf(1), late: s.limit, margin: margin},
+		{hours: 1, most: math.Inf(1), late: late, margin: margin},
+		{hours: 1, strain: 0.05, most: math.Inf(1), late: late, margin: margin},
 	}
-	for _, cap := range s.caps(days) {
-		s.search.goals = append(s.search.goals, goal{strain: 0.3, most: cap, late: s.limit, margin: margin})
+	for _, cap := range s.caps(mine, best) {
+		s.search.goals = append(s.search.goals, goal{hours: 0.2 * thrift, strain: 0.2, most: cap, late: late, margin: margin})
 	}
 	return nil
 }
 
+// late is how many requests may be late, by what the single targets came to, and which of them costs least then; -1 if
+// none keeps it.
+func (s *study) late(b *bench, swept []score) (limit float64, best int) {
+	limit = swept[usualTarget-lowestTarget].late
+	if s.Objective > 0 {
+		limit = (1 - s.Objective) * b.total
+	}
+	best = -1
+	for i, x := range swept {
+		if x.late <= limit+negligible*b.total && (best < 0 || x.hours < swept[best].hours) {
+			best = i
+		}
+	}
+	return limit, best
+}
+
+// thrift is how much strain the logarithm of hours is worth: a tenth of the hours less may cost half a unit of it.
+const thrift = 5
+
 // margin is how much better than the objective a candidate must be on the tuned part, on the scale of worse.
 const margin = 0.05
 
-// caps are the hours that what is recommended may cost, the first choice first: what comes after it is what one falls back
-// on. Savings that only the luck of a short load seems to allow are left alone.
-func (s *study) caps(days float64) []float64 {
-	usual := s.swept[usualTarget-lowestTarget].hours
-	if s.best < 0 {
+// caps are the hours that what is recommended may cost, by what the single targets cost, the first choice first: what
+// comes after it is what one falls back on.
+func (s *study) caps(swept []score, best int) []float64 {
+	usual := swept[usualTarget-lowestTarget].hours
+	if best < 0 {
 		return []float64{usual * 1.5, usual * 2, usual * 3}
 	}
-	best := s.swept[s.best].hours
-	first := 0.92 * best
-	if days < longDays {
-		first = max(first, 0.74*usual)
-	}
-	first = min(first, 0.8*usual)
+	least := 0.92 * swept[best].hours
 	if s.Objective > 0 {
-		first = 0.9 * best
-		usual = best
+		return []float64{least, least, 0.95 * swept[best].hours}
 	}
-	return []float64{first, min(0.92*best, 0.8*usual), 0.81 * usual, 0.84 * usual}
+	all := []float64{min(least, 0.8*usual)}
+	for _, part := range []float64{0.7, 0.75, 0.8, 0.83, 0.845} {
+		if cap := part * usual; cap > all[len(all)-1]*1.01 {
+			all = append(all, cap)
+		}
+	}
+	return all
 }
