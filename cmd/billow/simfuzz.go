@@ -105,6 +105,7 @@ func (f *simFuzz) summary(w io.Writer, sum *fuzz.Summary, took time.Duration) {
 	calls, rate := sum.Answered(), float64(sum.Runs)/max(took.Seconds(), 1e-9)
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, WidthMax: 90}})
 	t.AppendRow(table.Row{"seeds", fmt.Sprintf("%d, %.1f a second on %d cores", sum.Runs, rate, runtime.NumCPU())})
 	t.AppendRow(table.Row{"steps of the workload", sum.Steps})
 	t.AppendRow(table.Row{"inputs of the control plane", sum.Inputs})

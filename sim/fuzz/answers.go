@@ -146,7 +146,7 @@ func (r *run) checkPace(d delta) {
 	}
 	p.count++
 	r.paces[key] = p
-	if g := r.rows.groups[key]; g != nil && p.count > 30+5*max(most, g.MaxSize) {
+	if g := r.rows.groups[key]; g != nil && p.count > 10+3*max(most, g.MaxSize) {
 		r.fail("launches that fail are held back", "%s: %d launches in the minute of %v; %s", key, p.count, minute, r.why(key))
 	}
 }

@@ -53,10 +53,14 @@ func (r *run) check1(group string, t elbv2.RouteTarget) {
 	h := r.hosts[t.ID[:min(len(t.ID), 19)]]
 	passed := h != nil && h.state == running && !h.sick && !r.strikes(Hang, 10)
 	agrees := passed == (t.State == elbv2.StateHealthy)
-	if t.State == elbv2.StateUnused || agrees && !t.Streak && t.State != elbv2.StateInitial {
+	old := r.strikes(Facts, 20) // a result from before, perhaps from before the target was one
+	if !old && (t.State == elbv2.StateUnused || agrees && !t.Streak && t.State != elbv2.StateInitial) {
 		return
 	}
 	c := elbv2.TargetChecked{TargetGroup: group, Target: t.ID, At: r.clock(), Passed: passed, Code: 200}
+	if old {
+		c.At = c.At.Add(-time.Duration(r.upTo(Facts, 300)) * time.Second)
+	}
 	if !passed {
 		c.Reason, c.Code = "Target.ResponseCodeMismatch", 503
 		if r.nature.IntN(2) == 0 {
