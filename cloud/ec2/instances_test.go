@@ -187,6 +187,20 @@ func TestFailedLaunches(t *testing.T) {
 	w.wantState(ids[1], Stopped)
 }
 
+// TestWhatIsStoppedAndGoneHasEnded: a stopped instance that the host has no more is not kept for ever (found by sim/fuzz).
+func TestWhatIsStoppedAndGoneHasEnded(t *testing.T) {
+	w := newWorld(t, Options{})
+	id := w.run(1)[0]
+	call[shape.StopInstancesOutput](w, &shape.StopInstancesInput{InstanceIds: []string{id}})
+	w.wantState(id, Stopped)
+	w.now = w.now.Add(time.Second)
+	w.inventory()
+	w.wantState(id, Stopped)
+	delete(w.host, id)
+	w.inventory()
+	w.wantState(id, Terminated)
+}
+
 // TestNewsOfThePast: answers that come late or twice change nothing.
 func TestNewsOfThePast(t *testing.T) {
 	w := newWorld(t, Options{})

@@ -184,8 +184,11 @@ func (s *Service) compare(tx *cloud.Tx, i Instance, x Seen, there bool, f Invent
 			s.shutDown(tx, i, internalError, "Server.InternalError")
 		}
 	case Stopped:
-		if running {
+		switch {
+		case running:
 			tx.Wish(StopInstance{ID: i.ID})
+		case !there: // its disk is gone: no start could bring it back
+			s.shutDown(tx, i, internalError, "Server.InternalError")
 		}
 	case ShuttingDown:
 		if there {

@@ -69,7 +69,7 @@ func (r *run) checkInventory(f ec2.Inventory, was func(string) *ec2.Instance, ef
 	}
 	for _, i := range r.rows.instances { // any order
 		if seen[i.ID] == "" && changed[i.ID] == nil && !wished[i.ID] && i.Changed.Before(f.Began) && i.Capturing == "" &&
-			(i.State == ec2.Running && i.Wish == "" || i.State == ec2.ShuttingDown || i.State == ec2.Stopping) {
+			(i.State == ec2.Running && i.Wish == "" || i.State == ec2.ShuttingDown || i.State == ec2.Stopping || i.State == ec2.Stopped) {
 			r.fail("an inventory that disagrees has a consequence", "nothing was seen at %v of %s", f.Began, encoded(i))
 		}
 	}
