@@ -1,6 +1,10 @@
 package cloud
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Moment is what a cloud knows beside its rows. With the rows it is the whole cloud: one that is loaded with both goes
 // on exactly as the first does, where one that is loaded with rows alone reconciles everything at its next step.
@@ -19,10 +23,9 @@ type Timer struct {
 // Moment is taken between two steps.
 func (c *Cloud) Moment() Moment {
 	m := Moment{Last: c.last, Loaded: c.loaded}
-	c.timers.at.Scan(func(key string, at int64) bool {
-		m.Timers = append(m.Timers, Timer{key, at})
-		return true
-	})
+	for _, key := range slices.Sorted(maps.Keys(c.timers.at)) {
+		m.Timers = append(m.Timers, Timer{key, c.timers.at[key]})
+	}
 	return m
 }
 

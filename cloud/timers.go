@@ -12,12 +12,12 @@ import (
 // timers holds one instant per dirty key. It is derived from rows: after a load everything is reconciled once, which
 // sets every timer again.
 type timers struct {
-	at    btree.Map[string, int64] // key -> nanoseconds since 1970
-	queue btree.Set[string]        // big-endian instant + key
+	at    map[string]int64  // key -> nanoseconds since 1970
+	queue btree.Set[string] // big-endian instant + key
 }
 
 func (t *timers) set(j *table.Journal, key string, at time.Time) {
-	old, had := t.at.Get(key)
+	old, had := t.at[key]
 	var ns int64
 	if !at.IsZero() {
 		ns = at.UnixNano()
@@ -30,14 +30,15 @@ func (t *timers) set(j *table.Journal, key string, at time.Time) {
 }
 
 func (t *timers) put(key string, ns int64) {
-	if old, had := t.at.Get(key); had {
+	if old, had := t.at[key]; had {
 		t.queue.Delete(queueKey(old, key))
-		t.at.Delete(key)
 	}
-	if ns != 0 {
-		t.at.Set(key, ns)
-		t.queue.Insert(queueKey(ns, key))
+	if ns == 0 {
+		delete(t.at, key)
+		return
 	}
+	t.at[key] = ns
+	t.queue.Insert(queueKey(ns, key))
 }
 
 // next is the earliest instant; zero if there is none.

@@ -22,8 +22,8 @@ type Tx struct {
 	effects []Effect
 	events  []emitted
 	dirty   btree.Set[string]
-	trying  int      // Tries under way
-	tried   []string // keys that became dirty in them
+	trying  int       // Tries under way
+	tried   []string  // keys that became dirty in them
 	random  *rand.PCG // nil until the step draws
 }
 

@@ -15,7 +15,8 @@ import (
 // the durable form, so adding a point costs the same whatever the length of the series.
 type Log[P any] struct {
 	name   string
-	series btree.Map[string, *series[P]]
+	series map[string]*series[P]
+	keys   btree.Set[string]
 }
 
 type series[P any] struct {
@@ -25,7 +26,18 @@ type series[P any] struct {
 }
 
 // NewLog makes an empty log.
-func NewLog[P any](name string) *Log[P] { return &Log[P]{name: name} }
+func NewLog[P any](name string) *Log[P] { return &Log[P]{name: name, series: map[string]*series[P]{}} }
+
+func (l *Log[P]) get(key string) (*series[P], bool) {
+	s, ok := l.series[key]
+	return s, ok
+}
+
+// forget drops a series without points.
+func (l *Log[P]) forget(key string) {
+	delete(l.series, key)
+	l.keys.Delete(key)
+}
 
 // Name implements Store.
 func (l *Log[P]) Name() string { return l.name }
@@ -33,7 +45,7 @@ func (l *Log[P]) Name() string { return l.name }
 // Get returns the point of a key at a time.
 func (l *Log[P]) Get(key string, at int64) (P, bool) {
 	var zero P
-	s, ok := l.series.Get(key)
+	s, ok := l.get(key)
 	if !ok {
 		return zero, false
 	}
@@ -51,7 +63,7 @@ func (l *Log[P]) Put(j *Journal, key string, at int64, point P) {
 
 // Trim removes the points of a key before a time, all at once: the rest is not moved.
 func (l *Log[P]) Trim(j *Journal, key string, before int64) {
-	s, ok := l.series.Get(key)
+	s, ok := l.get(key)
 	if !ok {
 		return
 	}
@@ -70,14 +82,14 @@ func (l *Log[P]) Trim(j *Journal, key string, before int64) {
 		s.times, s.points = slices.Clone(s.times), slices.Clone(s.points)
 	}
 	if len(s.times) == 0 {
-		l.series.Delete(key)
+		l.forget(key)
 	}
 }
 
 // Range calls yield with the points of a key in [from, to), oldest first, until it returns false. The log must not be
 // written meanwhile.
 func (l *Log[P]) Range(key string, from, to int64, yield func(at int64, p P) bool) {
-	s, ok := l.series.Get(key)
+	s, ok := l.get(key)
 	if !ok {
 		return
 	}
@@ -90,7 +102,7 @@ func (l *Log[P]) Range(key string, from, to int64, yield func(at int64, p P) boo
 
 // Last returns the newest point of a key.
 func (l *Log[P]) Last(key string) (at int64, p P, ok bool) {
-	s, found := l.series.Get(key)
+	s, found := l.get(key)
 	if !found {
 		return 0, p, false
 	}
@@ -100,7 +112,7 @@ func (l *Log[P]) Last(key string) (at int64, p P, ok bool) {
 
 // First returns the oldest point's time of a key.
 func (l *Log[P]) First(key string) (at int64, ok bool) {
-	if s, found := l.series.Get(key); found {
+	if s, found := l.get(key); found {
 		return s.times[0], true
 	}
 	return 0, false
@@ -126,7 +138,7 @@ func (l *Log[P]) Load(row string, data []byte) error {
 
 // Dump implements Store.
 func (l *Log[P]) Dump(yield func(string, any) bool) {
-	l.series.Scan(func(key string, s *series[P]) bool { return s.dump(key, yield) })
+	l.keys.Scan(func(key string) bool { return l.series[key].dump(key, yield) })
 }
 
 func (s *series[P]) dump(key string, yield func(string, any) bool) bool {
@@ -140,8 +152,9 @@ func (s *series[P]) dump(key string, yield func(string, any) bool) bool {
 
 // Freeze implements Store. It takes no copy of the points: they are marked, and added ones stand behind them.
 func (l *Log[P]) Freeze() func(func(string, any) bool) {
-	keys, all := make([]string, 0, l.series.Len()), make([]series[P], 0, l.series.Len())
-	l.series.Scan(func(key string, s *series[P]) bool {
+	keys, all := make([]string, 0, len(l.series)), make([]series[P], 0, len(l.series))
+	l.keys.Scan(func(key string) bool {
+		s := l.series[key]
 		s.frozen = true
 		keys, all = append(keys, key), append(all, *s)
 		return true
@@ -175,13 +188,14 @@ func (s *series[P]) find(at int64) (int, bool) {
 
 // set writes or, with nil, removes a point, and returns the point before (nil: none). A key without points is gone.
 func (l *Log[P]) set(key string, at int64, p *P) *P {
-	s, ok := l.series.Get(key)
+	s, ok := l.get(key)
 	if !ok {
 		if p == nil {
 			return nil
 		}
 		s = &series[P]{}
-		l.series.Set(key, s)
+		l.series[key] = s
+		l.keys.Insert(key)
 	}
 	i, found := s.find(at)
 	switch {
@@ -196,7 +210,7 @@ func (l *Log[P]) set(key string, at int64, p *P) *P {
 		s.times = append(s.times[:i], s.times[i+1:]...)
 		s.points = append(s.points[:i], s.points[i+1:]...)
 		if len(s.times) == 0 {
-			l.series.Delete(key)
+			l.forget(key)
 		}
 		return &old
 	case p != nil:

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -39,27 +40,29 @@ type Store interface {
 	Freeze() (dump func(yield func(key string, row any) bool))
 }
 
-// Table is an ordered map of rows. The zero value is not usable; see New.
+// Table is an ordered map of rows: most are read and written by their key, which costs the same however many there are,
+// and the order of keys changes only when there are more of them or fewer. The zero value is not usable; see New.
 type Table[R any] struct {
 	name    string
-	rows    btree.Map[string, *R]
+	rows    map[string]*R
+	keys    btree.Set[string]
 	indexes []*Index[R]
 	watches []func(key string, old, row *R)
-	writes  int // grows with each write: what an iterator compares to know whether it still stands where it stood
+	moves   int // grows when keys come or go: what an iterator compares to know whether it still stands where it stood
 }
 
 // New makes an empty table.
-func New[R any](name string) *Table[R] { return &Table[R]{name: name} }
+func New[R any](name string) *Table[R] { return &Table[R]{name: name, rows: map[string]*R{}} }
 
 // Name implements Store.
 func (t *Table[R]) Name() string { return t.name }
 
 // Len is the number of rows.
-func (t *Table[R]) Len() int { return t.rows.Len() }
+func (t *Table[R]) Len() int { return len(t.rows) }
 
 // Get returns the row of a key.
 func (t *Table[R]) Get(key string) (R, bool) {
-	if p, ok := t.rows.Get(key); ok {
+	if p, ok := t.rows[key]; ok {
 		return *p, true
 	}
 	var zero R
@@ -88,17 +91,17 @@ func (t *Table[R]) Prefix(prefix string) iter.Seq2[string, R] {
 // From yields the rows whose key starts with prefix and is not less than start, in key order.
 func (t *Table[R]) From(prefix, start string) iter.Seq2[string, R] {
 	return func(yield func(string, R) bool) {
-		it, writes := t.rows.Iter(), t.writes
+		it, moves := t.keys.Iter(), t.moves
 		for ok := it.Seek(start); ok; {
-			key, row := it.Key(), it.Value()
-			if !strings.HasPrefix(key, prefix) || !yield(key, *row) {
+			key := it.Key()
+			if !strings.HasPrefix(key, prefix) || !yield(key, *t.rows[key]) {
 				return
 			}
-			if t.writes == writes {
+			if t.moves == moves {
 				ok = it.Next()
 				continue
 			}
-			it, writes = t.rows.Iter(), t.writes // an iterator does not survive writes to its tree
+			it, moves = t.keys.Iter(), t.moves // an iterator does not survive writes to its tree
 			ok = it.Seek(key + "\x00")
 		}
 	}
@@ -116,25 +119,31 @@ func (t *Table[R]) Load(key string, data []byte) error {
 
 // Dump implements Store.
 func (t *Table[R]) Dump(yield func(string, any) bool) {
-	t.rows.Scan(func(key string, row *R) bool { return yield(key, row) })
+	t.keys.Scan(func(key string) bool { return yield(key, t.rows[key]) })
 }
 
 // Freeze implements Store.
 func (t *Table[R]) Freeze() func(func(string, any) bool) {
-	rows := t.rows.Copy() // on write
+	rows, keys := maps.Clone(t.rows), t.keys.Copy() // which is copied on write
 	return func(yield func(string, any) bool) {
-		rows.Scan(func(key string, row *R) bool { return yield(key, row) })
+		keys.Scan(func(key string) bool { return yield(key, rows[key]) })
 	}
 }
 
 // set writes or, with nil, removes a row with its index entries, and returns the row before.
 func (t *Table[R]) set(key string, row *R) *R {
-	t.writes++
-	var old *R
-	if row == nil {
-		old, _ = t.rows.Delete(key)
-	} else {
-		old, _ = t.rows.Set(key, row)
+	old := t.rows[key]
+	switch {
+	case row == nil && old != nil:
+		delete(t.rows, key)
+		t.keys.Delete(key)
+		t.moves++
+	case row != nil && old == nil:
+		t.rows[key] = row
+		t.keys.Insert(key)
+		t.moves++
+	case row != nil:
+		t.rows[key] = row
 	}
 	for _, x := range t.indexes {
 		x.move(key, old, row)
@@ -160,6 +169,7 @@ type Index[R any] struct {
 	table   *Table[R]
 	values  func(key string, row R) []string
 	entries btree.Set[string] // value, a zero byte and key
+	moves   int               // as in Table
 }
 
 // NewIndex adds an index to a table; values gives the values under which a row is found (none: not indexed). It must
@@ -167,7 +177,7 @@ type Index[R any] struct {
 func NewIndex[R any](t *Table[R], values func(key string, row R) []string) *Index[R] {
 	x := &Index[R]{table: t, values: values}
 	t.indexes = append(t.indexes, x)
-	t.rows.Scan(func(key string, row *R) bool { x.move(key, nil, row); return true })
+	t.keys.Scan(func(key string) bool { x.move(key, nil, t.rows[key]); return true })
 	return x
 }
 
@@ -176,20 +186,20 @@ func (x *Index[R]) Each(value, prefix string) iter.Seq2[string, R] {
 	return func(yield func(string, R) bool) {
 		head := len(value) + 1
 		start := value + "\x00" + prefix
-		it, writes := x.entries.Iter(), x.table.writes
+		it, moves := x.entries.Iter(), x.moves
 		for ok := it.Seek(start); ok; {
 			entry := it.Key()
 			if !strings.HasPrefix(entry, start) {
 				return
 			}
-			if row, there := x.table.rows.Get(entry[head:]); there && !yield(entry[head:], *row) {
+			if row := x.table.rows[entry[head:]]; row != nil && !yield(entry[head:], *row) {
 				return
 			}
-			if x.table.writes == writes {
+			if x.moves == moves {
 				ok = it.Next()
 				continue
 			}
-			it, writes = x.entries.Iter(), x.table.writes
+			it, moves = x.entries.Iter(), x.moves
 			ok = it.Seek(entry + "\x00")
 		}
 	}
@@ -220,6 +230,7 @@ func (x *Index[R]) move(key string, old, row *R) {
 	if slices.Equal(before, after) {
 		return
 	}
+	x.moves++
 	for _, v := range before {
 		if !slices.Contains(after, v) {
 			x.entries.Delete(v + "\x00" + key)
