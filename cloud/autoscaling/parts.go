@@ -1,8 +1,6 @@
 package autoscaling
 
 import (
-	"iter"
-	"slices"
 	"time"
 
 	shape "github.com/billow-cloud/billow/api/autoscaling"
@@ -25,7 +23,11 @@ func (p *Policy) InstanceWarmup(g *Group) time.Duration { return p.warmup(*g) }
 
 // MetricWarmup is how long a new member stays out of the metrics of a group that has these policies (AS-LC-10).
 func MetricWarmup(g Group, policies []Policy) time.Duration {
-	return metricWarmup(g, slices.Values(policies))
+	all := make([]*Policy, len(policies))
+	for i := range policies {
+		all[i] = &policies[i]
+	}
+	return metricWarmup(&g, all)
 }
 
 // LowThreshold is the low alarm's threshold for a group of n (AS-TT-05).
@@ -33,22 +35,22 @@ func (m TrackingModel) LowThreshold(target float64, n int) float64 { return m.lo
 
 // metricWarmup: all policies look at the same metrics, so the longest warm-up that one of them gives itself counts, then
 // the group's. A group that no policy with a warm-up looks at leaves out only what its DefaultInstanceWarmup says [I].
-func metricWarmup(g Group, policies iter.Seq[Policy]) time.Duration {
+func metricWarmup(g *Group, policies []*Policy) time.Duration {
 	own, longest, warming := false, time.Duration(0), false
-	for p := range policies {
+	for _, p := range policies {
 		if p.Type == typeSimple || p.Type == typePredictive || !p.Enabled {
 			continue
 		}
 		warming = true
 		if p.Warmup != nil {
-			own, longest = true, max(longest, p.warmup(g))
+			own, longest = true, max(longest, p.warmup(*g))
 		}
 	}
 	switch {
 	case own:
 		return longest
 	case g.DefaultInstanceWarmup >= 0 || warming:
-		return Policy{Type: typeStep}.warmup(g)
+		return Policy{Type: typeStep}.warmup(*g)
 	}
 	return 0
 }

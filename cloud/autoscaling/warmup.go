@@ -22,11 +22,5 @@ func (p Policy) warmup(g Group) time.Duration {
 
 // metricWarmup is how long a new member stays out of the group's metrics (AS-LC-10).
 func (s *Service) metricWarmup(tx *cloud.Tx, g Group) time.Duration {
-	return metricWarmup(g, func(yield func(Policy) bool) {
-		for _, p := range s.policiesOf.group(tx.Scope, g.Name) {
-			if !yield(*p) {
-				return
-			}
-		}
-	})
+	return metricWarmup(&g, s.policiesOf.group(tx.Scope, g.Name))
 }

@@ -205,6 +205,10 @@ func alarmIf(yes bool) string {
 
 // lastKnown gives the newest n points that have data, oldest first.
 func lastKnown(points []datapoint, n int) []datapoint {
+	newest := points[max(0, len(points)-n):]
+	if !slices.ContainsFunc(newest, func(p datapoint) bool { return !p.Known }) { // the usual case
+		return newest
+	}
 	real := make([]datapoint, 0, len(points))
 	for _, p := range points {
 		if p.Known {
