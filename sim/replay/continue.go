@@ -137,11 +137,7 @@ func (c *Continuation) run(h *history, g *group, at *cloud.Cloud, o region.Optio
 		mean, _ := spread(took)
 		s.Hooks[hook] = time.Duration(mean * float64(time.Second))
 	}
-	for _, lost := range g.losses {
-		if lost.After(w.At) && lost.Before(w.Until) {
-			s.World.Failures.Events = append(slices.Clone(s.World.Failures.Events), world.Event{At: lost.Sub(w.At).Seconds(), Kind: world.Kill, Count: 1})
-		}
-	}
+	s.World.Failures.Events = append(slices.Clone(s.World.Failures.Events), g.lostAgain(w)...)
 	run := func(name string, without []string, build func(setup.Do) error) (outcome.Outcome, error) {
 		s := s
 		s.Name, s.Setup = name, build
@@ -184,6 +180,17 @@ func (c *Continuation) run(h *history, g *group, at *cloud.Cloud, o region.Optio
 	}
 	c.Happened = h.happened(g, w, recorded, c.Target)
 	return nil
+}
+
+// lostAgain has the instances that the group lost die at the same instants in the model.
+func (g *group) lostAgain(w WhatIf) []world.Event {
+	var events []world.Event
+	for _, lost := range g.losses {
+		if lost.After(w.At) && lost.Before(w.Until) {
+			events = append(events, world.Event{At: lost.Sub(w.At).Seconds(), Kind: world.Kill, Count: 1})
+		}
+	}
+	return events
 }
 
 // changes reads what is to become different.
