@@ -105,27 +105,32 @@ func (s *study) recommend(r *Result) error {
 	return nil
 }
 
-// ladder is what may be recommended, the first choice first: under each limit of hours the candidate that stands stress
-// best among those that meet the objective with a margin.
+// ladder is what may be recommended, the first choice first: under each limit of hours the best of those that keep the
+// objective on the tuned part. Further down the hours count for less, and each rung has more of them than that before and
+// stands stress as well at least.
 func (s *study) ladder() []trial {
 	var rungs []trial
-	for _, cap := range s.caps(s.swept, s.best) {
+	for k, cap := range s.caps(s.swept, s.best) {
+		strain, least, worth := math.Inf(1), 0.0, thrift/float64(int(1)<<k)
+		if n := len(rungs); n > 0 {
+			strain, least = rungs[n-1].strain, 1.02*rungs[n-1].dear
+		}
 		best := -1
 		for i := range s.search.pool {
 			t := &s.search.pool[i]
-			if !t.out && t.dear <= cap && (best < 0 || t.value() < s.search.pool[best].value()) {
+			if !t.out && t.dear <= cap && t.dear >= least && t.strain <= strain && (best < 0 || t.value(worth) < s.search.pool[best].value(worth)) {
 				best = i
 			}
 		}
-		if best >= 0 && !slices.ContainsFunc(rungs, func(t trial) bool { return t.c == s.search.pool[best].c }) {
+		if best >= 0 {
 			rungs = append(rungs, s.search.pool[best])
 		}
 	}
 	return rungs
 }
 
-// value is what is small for a good choice.
-func (t *trial) value() float64 { return t.strain + thrift*math.Log(t.dear) }
+// value is what is small for a good choice, if the logarithm of hours is worth so much strain.
+func (t *trial) value(worth float64) float64 { return t.strain + worth*math.Log(t.dear) }
 
 // optimum is what one who knows the load would have cost.
 func (s *study) optimum(r *Result) error {

@@ -2,6 +2,7 @@ package tune
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 )
@@ -80,7 +81,7 @@ func (s *study) remarks(r *Result) {
 	say(days >= 3 && days < calendarDays, "The tuned part is %.0f days long: calendars were not tried, which need %d days to learn from.", days, calendarDays)
 	say(len(r.Missed) > 0 && r.Met, "The first choice missed the objective on the part that was held back; the one that is recommended is the next safer one, so that no part of the load is left that it was not chosen by.")
 	say(!r.Met && s.Objective == 0, "Nothing that was found keeps the default's share in time on the part that was held back: the default is the safest.")
-	least := s.limit
+	least := math.Inf(1)
 	for _, t := range s.search.pool {
 		least = min(least, t.late)
 	}

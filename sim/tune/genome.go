@@ -116,6 +116,12 @@ func seeds() []genome {
 		g[gMin], g[gCalendar], g[gTrend] = 0, picked(7, len(calendars)), picked(3, len(trends))
 		all = append(all, g)
 	}
+	for _, least := range []float64{1, 1.5, 2, 3} { // hardly anything but a minimum, of so many times the mean
+		for _, surge := range []float64{0.05, 0.5} {
+			all = append(all, genome{gMode: picked(modeSteps, modes), gAim: 0.85, gOut: 0.3, gOutAim: 0.6, gOutWait: picked(2, len(outWaits)), gSurge: surge,
+				gIn: 0.6, gInAim: 0.3, gInMost: 0.8, gWarmup: picked(4, len(warmups)), gMin: 0.6 + 0.1*least})
+		}
+	}
 	return all
 }
 

@@ -120,7 +120,7 @@ type trial struct {
 	score
 	strain float64 // how much worse than the reference it does under stress: the mean of the logarithms of late requests
 	out    bool    // it does not keep the objective on the tuned part
-	dear   float64 // hours, or more if it costs far more than the reference at a lower level of the load
+	dear   float64 // hours, or more if savings are not everywhere: in all quarters, under stress, at a lower level of the load
 }
 
 // dearest is how much more than the reference a candidate may cost when the load falls to half.
@@ -157,15 +157,18 @@ type search struct {
 	plain        *bench
 	stressed     []*bench
 	lower        *bench
-	stressedLate []float64                                // of the reference
-	usual        struct{ hours, lower, stressed float64 } // what the reference costs
-	space        space
-	goals        []goal
-	rng          *rand.Rand
-	tried        int
-	pool         []trial
-	progress     func(done, of int)
-	stop         func() error
+	stressedLate []float64 // of the reference
+	usual        struct {
+		hours, lower, stressed float64
+		blocks                 []span
+	} // what the reference costs
+	space    space
+	goals    []goal
+	rng      *rand.Rand
+	tried    int
+	pool     []trial
+	progress func(done, of int)
+	stop     func() error
 }
 
 // trial tries genomes.
@@ -178,20 +181,50 @@ func (s *search) trial(genomes []genome) []trial {
 	for i, x := range s.plain.try(cs) {
 		trials[i] = trial{genome: genomes[i], c: cs[i], score: x, dear: x.hours}
 	}
-	lower := s.lower.try(cs)
-	for i, x := range s.strains(cs) {
-		t := &trials[i]
+	// What is far from any goal needs no stress to be left out.
+	near := make([]int, 0, len(cs))
+	var some []Candidate
+	for i := range trials {
+		trials[i].strain = hopeless
+		if t := &trials[i]; t.hours < 1.2*s.goals[len(s.goals)-1].most && worse(t.late, s.goals[0].late, s.plain.total, negligible) < 1 {
+			near, some = append(near, i), append(some, t.c)
+		}
+	}
+	lower := s.lower.try(some)
+	for k, x := range s.strains(some) {
+		t := &trials[near[k]]
 		t.strain = x.late
 		plain := t.hours / s.usual.hours
-		t.dear *= max(1, lower[i].hours/s.usual.lower/dearest, x.hours/plain/sticky)
+		t.dear += max(0, s.usual.hours*worstQuarter(t.blocks, s.usual.blocks)-t.hours) / 2
+		t.dear *= max(1, lower[k].hours/s.usual.lower/dearest, x.hours/plain/sticky)
 	}
 	s.tried += len(genomes)
 	return trials
 }
 
+// hopeless is the strain of what was not tried under stress.
+const hopeless = 10
+
+// worstQuarter is the share of the reference's hours that a candidate has in the quarter of a run in which that is largest:
+// savings that only a part of the load allows may not come again.
+func worstQuarter(mine, usual []span) float64 {
+	worst := 0.0
+	for q := range 4 {
+		var a, b span
+		for i := len(mine) * q / 4; i < len(mine)*(q+1)/4; i++ {
+			a.add(mine[i])
+			b.add(usual[i])
+		}
+		if b.hours > 0 {
+			worst = max(worst, a.hours/b.hours)
+		}
+	}
+	return worst
+}
+
 // strain is how a candidate does under stress against the reference.
 type strain struct {
-	late  float64 // the mean over the stresses of how much worse it is, on the scale of worse
+	late  float64 // the mean over the stresses of how much worse it is, on the scale of worse: twice, but at least -1
 	hours float64 // as a part of the reference's
 }
 
@@ -200,7 +233,7 @@ func (s *search) strains(cs []Candidate) []strain {
 	for k, b := range s.stressed {
 		for i, x := range b.try(cs) {
 			w := worse(x.late, s.stressedLate[k], b.total, negligible)
-			out[i].late += max(w, 2*w, -2) / float64(len(s.stressed))
+			out[i].late += max(w, 2*w, -1) / float64(len(s.stressed))
 			out[i].hours += x.hours / s.usual.stressed
 		}
 	}

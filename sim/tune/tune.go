@@ -230,6 +230,7 @@ func (s *study) aim() error {
 	s.limit, s.best = s.late(s.folded, s.swept)
 	mine := s.search.plain.try(s.sweep)
 	late, best := s.late(s.search.plain, mine)
+	s.search.usual.blocks = mine[usualTarget-lowestTarget].blocks
 	s.search.usual.hours, s.search.usual.lower = mine[usualTarget-lowestTarget].hours, s.search.lower.try([]Candidate{usual})[0].hours
 	for k := range stresses {
 		parts, err := stressParts(s.tuned, k, s.World, s.kind, s.most, s.Seed)
@@ -246,8 +247,8 @@ func (s *study) aim() error {
 		{hours: 1, most: math.Inf(1), late: late, margin: margin},
 		{hours: 1, strain: 0.05, most: math.Inf(1), late: late, margin: margin},
 	}
-	for _, cap := range s.caps(mine, best) {
-		s.search.goals = append(s.search.goals, goal{hours: 0.2 * thrift, strain: 0.2, most: cap, late: late, margin: margin})
+	for k, cap := range s.caps(mine, best) {
+		s.search.goals = append(s.search.goals, goal{hours: 0.2 * thrift / float64(int(1)<<k), strain: 0.2, most: cap, late: late, margin: margin})
 	}
 	return nil
 }
@@ -286,7 +287,7 @@ func (s *study) caps(swept []score, best int) []float64 {
 		return []float64{least, least, 0.95 * swept[best].hours}
 	}
 	all := []float64{min(least, 0.8*usual)}
-	for _, part := range []float64{0.7, 0.75, 0.8, 0.83, 0.845} {
+	for _, part := range []float64{0.69, 0.735, 0.78, 0.82} {
 		if cap := part * usual; cap > all[len(all)-1]*1.01 {
 			all = append(all, cap)
 		}

@@ -11,12 +11,12 @@ import (
 	"github.com/billow-cloud/billow/sim/world"
 )
 
-// loads are a few days of what the twin is held to the engine with.
+// loads are what the twin is held to the engine with: a day each.
 func loads() map[string]load.Trace {
 	rng := rand.New(rand.NewPCG(7, 7))
-	make := func(days int, f func(minute int) float64) load.Trace {
+	make := func(f func(minute int) float64) load.Trace {
 		t := load.Trace{Start: time.Date(2026, 9, 28, 0, 0, 0, 0, time.UTC), Step: time.Minute}
-		for m := range days * 1440 {
+		for m := range 1440 {
 			t.Rates = append(t.Rates, max(0, f(m)))
 		}
 		return t
@@ -24,16 +24,15 @@ func loads() map[string]load.Trace {
 	day := func(m int) float64 { return 0.5 - 0.5*math.Cos(2*math.Pi*float64(m)/1440) }
 	walk := 900.0
 	return map[string]load.Trace{
-		"waves": make(3, func(m int) float64 { return 200 + 2000*day(m) }),
-		"noise": make(2, func(m int) float64 { return (200 + 2000*day(m)) * (1 + 0.2*rng.NormFloat64()) }),
-		"crowds": make(2, func(m int) float64 {
+		"noise": make(func(m int) float64 { return (200 + 2000*day(m)) * (1 + 0.2*rng.NormFloat64()) }),
+		"crowds": make(func(m int) float64 {
 			if m%480 < 40 {
 				return 3500
 			}
 			return 600
 		}),
-		"walk":  make(2, func(int) float64 { walk = max(100, walk*(1+0.03*rng.NormFloat64())); return walk }),
-		"small": make(2, func(m int) float64 { return 30 + 150*day(m) }),
+		"walk":  make(func(int) float64 { walk = max(100, walk*(1+0.03*rng.NormFloat64())); return walk }),
+		"small": make(func(m int) float64 { return 30 + 150*day(m) }),
 	}
 }
 
@@ -68,10 +67,51 @@ func TestTheTwinDoesAsTheEngine(t *testing.T) {
 				t.Fatal(err)
 			}
 			off := got.Hours()/want.Summary.InstanceHours - 1
-			t.Logf("%-8s %-10s hours %8.2f %8.2f %+.3f%% share %.6f %.6f %+.6f actions %d %d", name, what, got.Hours(), want.Summary.InstanceHours, 100*off, got.Share(), want.Summary.InTime, got.Share()-want.Summary.InTime, got.Actions, want.Summary.Actions)
-			if math.Abs(off) > 0.02 || math.Abs(got.Share()-want.Summary.InTime) > 0.005 {
+			t.Logf("%-8s %-10s hours %8.2f %8.2f %+.3f%% share %.6f %.6f actions %d %d", name, what, got.Hours(), want.Summary.InstanceHours, 100*off, got.Share(), want.Summary.InTime, got.Actions, want.Summary.Actions)
+			allowed := 1e-9 // they are the same, but for scheduled actions, which the engine already runs before the load begins
+			if c.Calendar.Kind != "" {
+				allowed = 0.02
+			}
+			if math.Abs(off) > allowed || math.Abs(got.Share()-want.Summary.InTime) > allowed {
 				t.Errorf("%s under %s: %.1f hours and %.5f in time, the engine says %.1f and %.5f", what, name, got.Hours(), got.Share(), want.Summary.InstanceHours, want.Summary.InTime)
 			}
 		}
 	}
+}
+
+func TestTheTwinAllocatesNothingAMinute(t *testing.T) {
+	ready, err := world.Prepare(world.Default(100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := loads()["noise"]
+	c := Candidate{Target: 75, Warmup: 90, Out: Out{Threshold: 85, Periods: 1, Points: 1, Aim: 60, Surge: 100, Trend: 2}, In: In{Threshold: 50, Periods: 5, Points: 5, Aim: 60, Most: 20}}
+	plan, err := c.Plan(200, 5, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tw := twin.New(ready, 0)
+	run := func() { tw.Run(plan, l, 0, nil) }
+	run()
+	if n := testing.AllocsPerRun(3, run); n > 60 { // a few while data is missing at the beginning
+		t.Errorf("a day takes %v allocations", n)
+	}
+}
+
+func BenchmarkTwin(b *testing.B) {
+	ready, err := world.Prepare(world.Default(100))
+	if err != nil {
+		b.Fatal(err)
+	}
+	l := loads()["noise"]
+	c := tracking(50, 1)
+	plan, err := c.Plan(200, 5, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	tw := twin.New(ready, 0)
+	for b.Loop() {
+		tw.Run(plan, l, 0, nil)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(l.Rates)), "ns/minute")
 }
