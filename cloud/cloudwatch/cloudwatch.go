@@ -45,6 +45,11 @@ type Service struct {
 	history cloud.Rows[HistoryItem]
 	ofAlarm cloud.Index[HistoryItem]
 	scratch []Stat // windows of the evaluation at hand
+
+	recorded struct { // the number of the item that was recorded last
+		tx *cloud.Tx
+		n  int
+	}
 }
 
 // New makes the service.

@@ -31,12 +31,13 @@ func (s *Service) record(tx *cloud.Tx, a *Alarm, kind, summary string, data any)
 		panic(err) // data are strings and structs of them
 	}
 	at := now(tx)
-	key := ""
-	for n := 0; ; n++ {
-		key = fmt.Sprintf("%020d-%06d", at.UnixMilli(), n)
-		if !s.history.Has(tx, key) {
-			break
-		}
+	if s.recorded.tx != tx { // in one step many alarms may change
+		s.recorded.tx, s.recorded.n = tx, 0
+	}
+	key := fmt.Sprintf("%020d-%06d", at.UnixMilli(), s.recorded.n)
+	for s.history.Has(tx, key) {
+		s.recorded.n++
+		key = fmt.Sprintf("%020d-%06d", at.UnixMilli(), s.recorded.n)
 	}
 	s.history.Put(tx, key, HistoryItem{a.AlarmName, a.kind(), at, kind, summary, string(text)})
 	drop := 2
