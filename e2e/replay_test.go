@@ -71,9 +71,8 @@ func (a flightActivity) text() string {
 
 // TestTheDemoReplays holds the two worlds together: what a real application under real load made a group do, virtual time
 // does again, from the inputs alone.
-func TestTheDemoReplays(t *testing.T) {
+func TestTheDemoReplays(t *testing.T) { // alone: its load needs the processor
 	need(t)
-	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "recording")
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
