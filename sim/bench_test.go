@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"syscall"
@@ -70,17 +71,27 @@ func benchWeek(b *testing.B, build func(setup.Do) error) {
 	verdict(b, "a week of a group of up to 1,000", took, time.Second)
 }
 
-// BenchmarkRegion is a day of many groups, for the cost of an instance-hour at three sizes.
+// BenchmarkRegion is a day of many groups, for the cost of an instance-hour at three sizes; the largest, of a minute or
+// two, only with BILLOW_BENCH_REGION.
 func BenchmarkRegion(b *testing.B) {
+	before, cost := 0, time.Duration(0)
 	for _, size := range []int{1000, 10_000, 100_000} {
 		if size > 10_000 && os.Getenv("BILLOW_BENCH_REGION") == "" {
 			continue
 		}
-		b.Run(fmt.Sprint(size), func(b *testing.B) { benchRegion(b, size, size/100) })
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			each := benchRegion(b, size, size/100)
+			b.Logf("%v for an instance-hour", each)
+			if before > 0 {
+				b.Logf("that is %.2f times what it is for %d, where n log n is %.2f times", float64(each)/float64(cost), before, math.Log(float64(size))/math.Log(float64(before)))
+			}
+			before, cost = size, each
+		})
 	}
 }
 
-func benchRegion(b *testing.B, instances, groups int) {
+// benchRegion gives the processor time of an instance-hour.
+func benchRegion(b *testing.B, instances, groups int) time.Duration {
 	s := Scenario{Loads: map[string]load.Trace{}, World: plain(), Seed: 1}
 	var list []group
 	each := float64(instances / groups)
@@ -110,6 +121,7 @@ func benchRegion(b *testing.B, instances, groups int) {
 	if instances == 100_000 {
 		verdict(b, "a day of 1,000 groups with 100,000 instances", took, 10*time.Minute)
 	}
+	return time.Duration(float64(took) / hours)
 }
 
 // spacious sets groups up in networks that have room for them, since the default one ends at 12,000 instances, and in

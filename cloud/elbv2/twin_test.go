@@ -3,6 +3,7 @@ package elbv2
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -57,6 +58,7 @@ func TestRoutesAgainstAFreshLook(t *testing.T) {
 				TargetDrained{TargetGroup: group, Target: id + ":80"},
 			}})
 		}
+		tallied(t, w.elb)
 		if step%4 != 0 {
 			continue
 		}
@@ -79,6 +81,22 @@ func TestRoutesAgainstAFreshLook(t *testing.T) {
 			if got, want := fmt.Sprintf("%+v", *w.routes[lb]), fmt.Sprintf("%+v", *fresh.routes[lb]); got != want {
 				t.Fatalf("step %d: told\n%s\nis\n%s", step, got, want)
 			}
+		}
+	}
+}
+
+// tallied compares the counts of hosts with what a look at every target gives.
+func tallied(t *testing.T, s *Service) {
+	t.Helper()
+	want := hostsOf{}
+	for _, row := range s.targets.Everywhere() {
+		want.watch("", nil, &row)
+	}
+	for group := range s.targetGroups.Everywhere() {
+		a, b := want.of(group.ID), s.hosts.of(group.ID)
+		zones := slices.DeleteFunc(slices.Clone(b.zones), func(z zoneHosts) bool { return z.served == 0 })
+		if a.healthy != b.healthy || a.unhealthy != b.unhealthy || a.served != b.served || a.registered != b.registered || !slices.Equal(a.zones, zones) {
+			t.Fatalf("%s has %+v, but is counted as %+v", group.ID, a, b)
 		}
 	}
 }
