@@ -76,12 +76,17 @@ const (
 
 // metricKey is the head of the keys of all units of a metric.
 func metricKey(namespace, name string, dimensions []Dimension) string {
+	return metricID(namespace, name, dimensions, "")
+}
+
+// metricID is the key of a metric's row.
+func metricID(namespace, name string, dimensions []Dimension, unit string) string {
 	n := len(namespace) + len(name) + 3
 	for _, d := range dimensions {
 		n += len(d.Name) + len(d.Value) + 2
 	}
 	var b strings.Builder
-	b.Grow(n + len("Megabytes/Second"))
+	b.Grow(n + len(unit))
 	b.WriteString(namespace)
 	b.WriteString(fieldMark)
 	b.WriteString(name)
@@ -93,6 +98,7 @@ func metricKey(namespace, name string, dimensions []Dimension) string {
 		b.WriteString(dimensionMark)
 	}
 	b.WriteString(fieldMark)
+	b.WriteString(unit)
 	return b.String()
 }
 
@@ -123,7 +129,7 @@ func (s *Service) put(tx *cloud.Tx, d *Datum) {
 	if unit == "" {
 		unit = "None"
 	}
-	id := metricKey(d.Namespace, d.Metric, d.Dimensions) + unit
+	id := metricID(d.Namespace, d.Metric, d.Dimensions, unit)
 	m, ok := s.metrics.Get(tx, id)
 	if !ok {
 		m = Metric{d.Namespace, d.Metric, slices.Clone(sorted(d.Dimensions)), unit, s.newSeries(tx)}

@@ -35,6 +35,9 @@ func (p *Publication) Add(metric, unit string, stat cloudwatch.Stat, under ...[]
 	if stat.Count == 0 {
 		return
 	}
+	if p.data == nil {
+		p.data = make([]cloudwatch.Datum, 0, 24)
+	}
 	for _, dimensions := range under {
 		p.data = append(p.data, cloudwatch.Datum{
 			Namespace: p.Namespace, Metric: metric, Dimensions: dimensions, Unit: unit, At: p.At, Stat: stat,
@@ -69,13 +72,14 @@ func dimensionOf(arn string) string { return strings.TrimPrefix(resource(arn), "
 // count publishes traffic.
 func (s *Service) count(tx *cloud.Tx, f Traffic) {
 	at := f.LastMoment()
+	p := &Publication{Namespace: namespace, At: at}
 	group, among := "", 1.0 // a group's rows, one per zone, come together
 	for _, c := range f.Counters {
 		tx.Scope = ScopeOf(c.LoadBalancer)
 		if !s.loadBalancers.Has(tx, c.LoadBalancer) {
 			continue
 		}
-		p := &Publication{Namespace: namespace, At: at}
+		p.data = p.data[:0]
 		if c.TargetGroup != "" {
 			if c.TargetGroup != group {
 				group, among = c.TargetGroup, s.hosts.of(c.TargetGroup).takers()
