@@ -142,7 +142,7 @@ var ofTables = []mutant{
 		why:  "rows are skipped or seen twice while others are changed",
 		file: "cloud/table/table.go",
 		old:  "			if t.moves == moves {",
-		new:  "			if t.writes >= writes {",
+		new:  "			if t.moves >= moves {",
 		run:  "TestRowsMayBeWrittenWhileTheyAreRead",
 	},
 	{
