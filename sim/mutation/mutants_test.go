@@ -531,7 +531,7 @@ var ofGroups = []mutant{
 		why:  "the group tips into one zone",
 		file: "cloud/autoscaling/terminations.go",
 		old:  "		if sizes[m.zone] == most {",
-		new:  "		if sizes[place(m)] <= most {",
+		new:  "		if sizes[m.zone] <= most {",
 		run:  "TestTheZoneComesFirst",
 	},
 	{
