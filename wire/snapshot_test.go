@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -28,7 +29,8 @@ import (
 
 // sdkModules are the aws-sdk-go-v2 modules of the services.
 var sdkModules = map[string]string{"autoscaling": "autoscaling", "cloudwatch": "cloudwatch", "ec2": "ec2",
-	"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancingv2", "sns": "sns", "ssm": "ssm", "sts": "sts"}
+	"elb": "elasticloadbalancing", "elbv2": "elasticloadbalancingv2", "events": "eventbridge", "iam": "iam", "lambda": "lambda",
+	"logs": "cloudwatchlogs", "sns": "sns", "sqs": "sqs", "ssm": "ssm", "sts": "sts"}
 
 // newer are members, by the pattern of their names in a request, that the SDK has and the models do not have yet: what
 // has landed in the SDK since. A pattern that fits nothing any more fails the test.
@@ -39,7 +41,11 @@ var newer = map[string][]string{
 	"cloudwatch/PutCompositeAlarm":                    {`ActionConfiguration`},
 	"cloudwatch/PutMetricAlarm":                       {`ActionConfiguration`, `EvaluationWindow`, `WarmUpConfiguration`},
 	"ec2/CreateImage":                                 {`BootModeOverride`},
+	"ec2/DescribeVolumesModifications":                {`IncludeManagedResources`},
 	"ec2/ModifyInstanceAttribute":                     {`EnclaveOptions\.Enabled`},
+	"iam/SimulateCustomPolicy":                        {`OrderedOrganizationPolicyInputList\..*`},
+	"iam/SimulatePrincipalPolicy":                     {`PolicyExclusionList\..*`},
+	"logs/FilterLogEvents":                            {`startFromHead`},
 	"elbv2/CreateRule":                                {`Conditions\.member\.\d\.SourceIpConfig\.IpAddressType`},
 	"elbv2/ModifyRule":                                {`Conditions\.member\.\d\.SourceIpConfig\.IpAddressType`},
 	"sts/AssumeRole":                                  {`MinimumSessionTokenSize`},
@@ -67,6 +73,9 @@ func withoutNewer[V any](t *testing.T, op *operation, sent map[string]V) {
 // missing then. Text leaves say which member they are of ("__Key__"), so a mix-up shows too.
 func TestRequestSnapshots(t *testing.T) {
 	for _, s := range catalog.Services {
+		if slices.Contains(s.Protocols, api.RestJSON) {
+			continue // no codec speaks it yet
+		}
 		module := sdkModules[s.Name]
 		if module == "" {
 			t.Errorf("%s: name its SDK module in sdkModules", s.Name)
@@ -143,6 +152,7 @@ func checkSnapshot(t *testing.T, op *operation, text string) {
 		if err := json.Unmarshal([]byte(body), &want); err != nil {
 			t.Fatal(err)
 		}
+		withoutNewer(t, op, want)
 		diffTrees(t, "", want, tree(op.in, reflect.ValueOf(in).Elem()))
 	case api.CBOR:
 		v, err := cbor.Decode([]byte(body))
@@ -182,7 +192,7 @@ func checkLeaves(t *testing.T, p *plan, v reflect.Value, name string) {
 			checkLeaves(t, p.elem, v.MapIndex(key), "Value")
 		}
 	case api.String:
-		if s := v.String(); strings.HasPrefix(s, "__") && s != "__"+name+"__" {
+		if s := v.String(); strings.HasPrefix(s, "__") && !strings.EqualFold(s, "__"+name+"__") {
 			t.Errorf("%q arrived in %s", s, name)
 		}
 	}

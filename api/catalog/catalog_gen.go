@@ -13,7 +13,12 @@ import (
 	"github.com/billow-cloud/billow/api/ec2"
 	"github.com/billow-cloud/billow/api/elb"
 	"github.com/billow-cloud/billow/api/elbv2"
+	"github.com/billow-cloud/billow/api/events"
+	"github.com/billow-cloud/billow/api/iam"
+	"github.com/billow-cloud/billow/api/lambda"
+	"github.com/billow-cloud/billow/api/logs"
 	"github.com/billow-cloud/billow/api/sns"
+	"github.com/billow-cloud/billow/api/sqs"
 	"github.com/billow-cloud/billow/api/ssm"
 	"github.com/billow-cloud/billow/api/sts"
 )
@@ -25,7 +30,12 @@ var Services = []*api.Service{
 	ec2.Service,
 	elb.Service,
 	elbv2.Service,
+	events.Service,
+	iam.Service,
+	lambda.Service,
+	logs.Service,
 	sns.Service,
+	sqs.Service,
 	ssm.Service,
 	sts.Service,
 }

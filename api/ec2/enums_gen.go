@@ -48,6 +48,11 @@ const (
 	AccountAttributeNameDefaultVpc         = "default-vpc"
 )
 
+// Values of AddressAttributeName.
+const (
+	AddressAttributeNameDomainName = "domain-name"
+)
+
 // Values of AmdSevSnpSpecification.
 const (
 	AmdSevSnpSpecificationEnabled  = "enabled"
@@ -150,6 +155,11 @@ const (
 	CapacityReservationPreferenceNone                     = "none"
 )
 
+// Values of CopyTagsFromSource.
+const (
+	CopyTagsFromSourceVolume = "volume"
+)
+
 // Values of CpuManufacturer.
 const (
 	CpuManufacturerIntel             = "intel"
@@ -243,6 +253,14 @@ const (
 	HypervisorTypeXen = "xen"
 )
 
+// Values of IamInstanceProfileAssociationState.
+const (
+	IamInstanceProfileAssociationStateAssociating    = "associating"
+	IamInstanceProfileAssociationStateAssociated     = "associated"
+	IamInstanceProfileAssociationStateDisassociating = "disassociating"
+	IamInstanceProfileAssociationStateDisassociated  = "disassociated"
+)
+
 // Values of ImageAttributeName.
 const (
 	ImageAttributeNameDescription              = "description"
@@ -284,6 +302,13 @@ const (
 	ImdsSupportValuesV20 = "v2.0"
 )
 
+// Values of InitializationType.
+const (
+	InitializationTypeDefault         = "default"
+	InitializationTypeProvisionedRate = "provisioned-rate"
+	InitializationTypeVolumeCopy      = "volume-copy"
+)
+
 // Values of InstanceAttributeName.
 const (
 	InstanceAttributeNameInstanceType                      = "instanceType"
@@ -321,6 +346,14 @@ const (
 const (
 	InstanceBootModeValuesLegacyBios = "legacy-bios"
 	InstanceBootModeValuesUefi       = "uefi"
+)
+
+// Values of InstanceEventWindowState.
+const (
+	InstanceEventWindowStateCreating = "creating"
+	InstanceEventWindowStateDeleting = "deleting"
+	InstanceEventWindowStateActive   = "active"
+	InstanceEventWindowStateDeleted  = "deleted"
 )
 
 // Values of InstanceGeneration.
@@ -1725,6 +1758,15 @@ const (
 	NestedVirtualizationSpecificationDisabled = "disabled"
 )
 
+// Values of NetworkInterfaceAttribute.
+const (
+	NetworkInterfaceAttributeDescription              = "description"
+	NetworkInterfaceAttributeGroupSet                 = "groupSet"
+	NetworkInterfaceAttributeSourceDestCheck          = "sourceDestCheck"
+	NetworkInterfaceAttributeAttachment               = "attachment"
+	NetworkInterfaceAttributeAssociatePublicIpAddress = "associatePublicIpAddress"
+)
+
 // Values of NetworkInterfaceStatus.
 const (
 	NetworkInterfaceStatusAvailable  = "available"
@@ -1830,6 +1872,25 @@ const (
 const (
 	RebootMigrationSupportUnsupported = "unsupported"
 	RebootMigrationSupportSupported   = "supported"
+)
+
+// Values of ReportInstanceReasonCodes.
+const (
+	ReportInstanceReasonCodesInstanceStuckInState     = "instance-stuck-in-state"
+	ReportInstanceReasonCodesUnresponsive             = "unresponsive"
+	ReportInstanceReasonCodesNotAcceptingCredentials  = "not-accepting-credentials"
+	ReportInstanceReasonCodesPasswordNotAvailable     = "password-not-available"
+	ReportInstanceReasonCodesPerformanceNetwork       = "performance-network"
+	ReportInstanceReasonCodesPerformanceInstanceStore = "performance-instance-store"
+	ReportInstanceReasonCodesPerformanceEbsVolume     = "performance-ebs-volume"
+	ReportInstanceReasonCodesPerformanceOther         = "performance-other"
+	ReportInstanceReasonCodesOther                    = "other"
+)
+
+// Values of ReportStatusType.
+const (
+	ReportStatusTypeOk       = "ok"
+	ReportStatusTypeImpaired = "impaired"
 )
 
 // Values of ResourceType.
@@ -2012,6 +2073,12 @@ const (
 	ShutdownBehaviorTerminate = "terminate"
 )
 
+// Values of SnapshotAttributeName.
+const (
+	SnapshotAttributeNameProductCodes           = "productCodes"
+	SnapshotAttributeNameCreateVolumePermission = "createVolumePermission"
+)
+
 // Values of SnapshotLocationEnum.
 const (
 	SnapshotLocationEnumRegional = "regional"
@@ -2141,6 +2208,20 @@ const (
 	VolumeAttachmentStateBusy      = "busy"
 )
 
+// Values of VolumeAttributeName.
+const (
+	VolumeAttributeNameAutoEnableIO = "autoEnableIO"
+	VolumeAttributeNameProductCodes = "productCodes"
+)
+
+// Values of VolumeModificationState.
+const (
+	VolumeModificationStateModifying  = "modifying"
+	VolumeModificationStateOptimizing = "optimizing"
+	VolumeModificationStateCompleted  = "completed"
+	VolumeModificationStateFailed     = "failed"
+)
+
 // Values of VolumeState.
 const (
 	VolumeStateCreating  = "creating"
@@ -2149,6 +2230,21 @@ const (
 	VolumeStateDeleting  = "deleting"
 	VolumeStateDeleted   = "deleted"
 	VolumeStateError     = "error"
+)
+
+// Values of VolumeStatusInfoStatus.
+const (
+	VolumeStatusInfoStatusOk               = "ok"
+	VolumeStatusInfoStatusImpaired         = "impaired"
+	VolumeStatusInfoStatusInsufficientData = "insufficient-data"
+	VolumeStatusInfoStatusWarning          = "warning"
+)
+
+// Values of VolumeStatusName.
+const (
+	VolumeStatusNameIoEnabled           = "io-enabled"
+	VolumeStatusNameIoPerformance       = "io-performance"
+	VolumeStatusNameInitializationState = "initialization-state"
 )
 
 // Values of VolumeType.
@@ -2216,4 +2312,15 @@ const (
 const (
 	VpcStatePending   = "pending"
 	VpcStateAvailable = "available"
+)
+
+// Values of WeekDay.
+const (
+	WeekDaySunday    = "sunday"
+	WeekDayMonday    = "monday"
+	WeekDayTuesday   = "tuesday"
+	WeekDayWednesday = "wednesday"
+	WeekDayThursday  = "thursday"
+	WeekDayFriday    = "friday"
+	WeekDaySaturday  = "saturday"
 )

@@ -11,6 +11,79 @@ import (
 	"time"
 )
 
+// AllocateAddressInput is what a client sends with AllocateAddress.
+type AllocateAddressInput struct {
+	Domain                *string
+	Address               *string
+	PublicIpv4Pool        *string
+	NetworkBorderGroup    *string
+	CustomerOwnedIpv4Pool *string
+	TagSpecifications     []TagSpecification
+	IpamPoolId            *string
+	DryRun                *bool
+}
+
+// AllocateAddressOutput is what AllocateAddress answers.
+type AllocateAddressOutput struct {
+	AllocationId          *string
+	PublicIpv4Pool        *string
+	NetworkBorderGroup    *string
+	Domain                *string
+	CustomerOwnedIp       *string
+	CustomerOwnedIpv4Pool *string
+	CarrierIp             *string
+	PublicIp              *string
+}
+
+// AssociateAddressInput is what a client sends with AssociateAddress.
+type AssociateAddressInput struct {
+	AllocationId       *string
+	InstanceId         *string
+	PublicIp           *string
+	DryRun             *bool
+	NetworkInterfaceId *string
+	PrivateIpAddress   *string
+	AllowReassociation *bool
+}
+
+// AssociateAddressOutput is what AssociateAddress answers.
+type AssociateAddressOutput struct {
+	AssociationId *string
+}
+
+// AssociateIamInstanceProfileInput is what a client sends with AssociateIamInstanceProfile.
+type AssociateIamInstanceProfileInput struct {
+	IamInstanceProfile *IamInstanceProfileSpecification // required
+	InstanceId         *string                          // required
+}
+
+// AssociateIamInstanceProfileOutput is what AssociateIamInstanceProfile answers.
+type AssociateIamInstanceProfileOutput struct {
+	IamInstanceProfileAssociation *IamInstanceProfileAssociation
+}
+
+// AttachVolumeInput is what a client sends with AttachVolume.
+type AttachVolumeInput struct {
+	Device       *string // required
+	InstanceId   *string // required
+	VolumeId     *string // required
+	EbsCardIndex *int32
+	DryRun       *bool
+}
+
+// AttachVolumeOutput is what AttachVolume answers.
+type AttachVolumeOutput struct {
+	DeleteOnTermination   *bool
+	AssociatedResource    *string
+	InstanceOwningService *string
+	EbsCardIndex          *int32
+	VolumeId              *string
+	InstanceId            *string
+	Device                *string
+	State                 *string
+	AttachTime            *time.Time
+}
+
 // AuthorizeSecurityGroupEgressInput is what a client sends with AuthorizeSecurityGroupEgress.
 type AuthorizeSecurityGroupEgressInput struct {
 	TagSpecifications          []TagSpecification
@@ -73,6 +146,28 @@ type CopyImageInput struct {
 // CopyImageOutput is what CopyImage answers.
 type CopyImageOutput struct {
 	ImageId *string
+}
+
+// CopySnapshotInput is what a client sends with CopySnapshot.
+type CopySnapshotInput struct {
+	Description                 *string
+	DestinationOutpostArn       *string
+	DestinationRegion           *string
+	Encrypted                   *bool
+	KmsKeyId                    *string
+	PresignedUrl                *string
+	SourceRegion                *string // required
+	SourceSnapshotId            *string // required
+	TagSpecifications           []TagSpecification
+	CompletionDurationMinutes   *int32
+	DestinationAvailabilityZone *string
+	DryRun                      *bool
+}
+
+// CopySnapshotOutput is what CopySnapshot answers.
+type CopySnapshotOutput struct {
+	Tags       []Tag
+	SnapshotId *string
 }
 
 // CreateDefaultVpcInput is what a client sends with CreateDefaultVpc.
@@ -171,6 +266,59 @@ type CreateSecurityGroupOutput struct {
 	SecurityGroupArn *string
 }
 
+// CreateSnapshotInput is what a client sends with CreateSnapshot.
+type CreateSnapshotInput struct {
+	Description       *string
+	OutpostArn        *string
+	VolumeId          *string // required
+	TagSpecifications []TagSpecification
+	Location          *string
+	DryRun            *bool
+}
+
+// CreateSnapshotOutput is what CreateSnapshot answers.
+type CreateSnapshotOutput struct {
+	OwnerAlias                *string
+	OutpostArn                *string
+	Tags                      []Tag
+	StorageTier               *string
+	RestoreExpiryTime         *time.Time
+	SseType                   *string
+	AvailabilityZone          *string
+	TransferType              *string
+	CompletionDurationMinutes *int32
+	CompletionTime            *time.Time
+	FullSnapshotSizeInBytes   *int64
+	SnapshotId                *string
+	VolumeId                  *string
+	State                     *string
+	StateMessage              *string
+	StartTime                 *time.Time
+	Progress                  *string
+	OwnerId                   *string
+	Description               *string
+	VolumeSize                *int32
+	Encrypted                 *bool
+	KmsKeyId                  *string
+	DataEncryptionKeyId       *string
+}
+
+// CreateSnapshotsInput is what a client sends with CreateSnapshots.
+type CreateSnapshotsInput struct {
+	Description           *string
+	InstanceSpecification *InstanceSpecification // required
+	OutpostArn            *string
+	TagSpecifications     []TagSpecification
+	DryRun                *bool
+	CopyTagsFromSource    *string
+	Location              *string
+}
+
+// CreateSnapshotsOutput is what CreateSnapshots answers.
+type CreateSnapshotsOutput struct {
+	Snapshots []SnapshotInfo
+}
+
 // CreateSubnetInput is what a client sends with CreateSubnet.
 type CreateSubnetInput struct {
 	TagSpecifications  []TagSpecification
@@ -202,6 +350,51 @@ type CreateTagsInput struct {
 
 // CreateTagsOutput is what CreateTags answers.
 type CreateTagsOutput struct{}
+
+// CreateVolumeInput is what a client sends with CreateVolume.
+type CreateVolumeInput struct {
+	AvailabilityZone         *string
+	AvailabilityZoneId       *string
+	Encrypted                *bool
+	Iops                     *int32
+	KmsKeyId                 *string
+	OutpostArn               *string
+	Size                     *int32
+	SnapshotId               *string
+	VolumeType               *string
+	TagSpecifications        []TagSpecification
+	MultiAttachEnabled       *bool
+	Throughput               *int32
+	ClientToken              *string
+	VolumeInitializationRate *int32
+	Operator                 *OperatorRequest
+	DryRun                   *bool
+}
+
+// CreateVolumeOutput is what CreateVolume answers.
+type CreateVolumeOutput struct {
+	AvailabilityZoneId       *string
+	OutpostArn               *string
+	SourceVolumeId           *string
+	Iops                     *int32
+	Tags                     []Tag
+	VolumeType               *string
+	FastRestored             *bool
+	MultiAttachEnabled       *bool
+	Throughput               *int32
+	SseType                  *string
+	Operator                 *OperatorResponse
+	VolumeInitializationRate *int32
+	VolumeId                 *string
+	Size                     *int32
+	SnapshotId               *string
+	AvailabilityZone         *string
+	State                    *string
+	CreateTime               *time.Time
+	Attachments              []VolumeAttachment
+	Encrypted                *bool
+	KmsKeyId                 *string
+}
 
 // CreateVpcInput is what a client sends with CreateVpc.
 type CreateVpcInput struct {
@@ -277,6 +470,15 @@ type DeleteSecurityGroupOutput struct {
 	GroupId *string
 }
 
+// DeleteSnapshotInput is what a client sends with DeleteSnapshot.
+type DeleteSnapshotInput struct {
+	SnapshotId *string // required
+	DryRun     *bool
+}
+
+// DeleteSnapshotOutput is what DeleteSnapshot answers.
+type DeleteSnapshotOutput struct{}
+
 // DeleteSubnetInput is what a client sends with DeleteSubnet.
 type DeleteSubnetInput struct {
 	SubnetId *string // required
@@ -295,6 +497,15 @@ type DeleteTagsInput struct {
 
 // DeleteTagsOutput is what DeleteTags answers.
 type DeleteTagsOutput struct{}
+
+// DeleteVolumeInput is what a client sends with DeleteVolume.
+type DeleteVolumeInput struct {
+	VolumeId *string // required
+	DryRun   *bool
+}
+
+// DeleteVolumeOutput is what DeleteVolume answers.
+type DeleteVolumeOutput struct{}
 
 // DeleteVpcInput is what a client sends with DeleteVpc.
 type DeleteVpcInput struct {
@@ -342,6 +553,21 @@ type DescribeAddressesOutput struct {
 	Addresses []Address
 }
 
+// DescribeAddressesAttributeInput is what a client sends with DescribeAddressesAttribute.
+type DescribeAddressesAttributeInput struct {
+	AllocationIds []string
+	Attribute     *string
+	NextToken     *string
+	MaxResults    *int32
+	DryRun        *bool
+}
+
+// DescribeAddressesAttributeOutput is what DescribeAddressesAttribute answers.
+type DescribeAddressesAttributeOutput struct {
+	Addresses []AddressAttribute
+	NextToken *string
+}
+
 // DescribeAvailabilityZonesInput is what a client sends with DescribeAvailabilityZones.
 type DescribeAvailabilityZonesInput struct {
 	ZoneNames            []string
@@ -369,6 +595,20 @@ type DescribeDhcpOptionsInput struct {
 type DescribeDhcpOptionsOutput struct {
 	NextToken   *string
 	DhcpOptions []DhcpOptions
+}
+
+// DescribeIamInstanceProfileAssociationsInput is what a client sends with DescribeIamInstanceProfileAssociations.
+type DescribeIamInstanceProfileAssociationsInput struct {
+	AssociationIds []string
+	Filters        []Filter
+	MaxResults     *int32
+	NextToken      *string
+}
+
+// DescribeIamInstanceProfileAssociationsOutput is what DescribeIamInstanceProfileAssociations answers.
+type DescribeIamInstanceProfileAssociationsOutput struct {
+	IamInstanceProfileAssociations []IamInstanceProfileAssociation
+	NextToken                      *string
 }
 
 // DescribeImageAttributeInput is what a client sends with DescribeImageAttribute.
@@ -456,6 +696,21 @@ type DescribeInstanceCreditSpecificationsInput struct {
 type DescribeInstanceCreditSpecificationsOutput struct {
 	InstanceCreditSpecifications []InstanceCreditSpecification
 	NextToken                    *string
+}
+
+// DescribeInstanceEventWindowsInput is what a client sends with DescribeInstanceEventWindows.
+type DescribeInstanceEventWindowsInput struct {
+	DryRun                 *bool
+	InstanceEventWindowIds []string
+	Filters                []Filter
+	MaxResults             *int32
+	NextToken              *string
+}
+
+// DescribeInstanceEventWindowsOutput is what DescribeInstanceEventWindows answers.
+type DescribeInstanceEventWindowsOutput struct {
+	InstanceEventWindows []InstanceEventWindow
+	NextToken            *string
 }
 
 // DescribeInstanceStatusInput is what a client sends with DescribeInstanceStatus.
@@ -604,6 +859,23 @@ type DescribeNetworkAclsOutput struct {
 	NextToken   *string
 }
 
+// DescribeNetworkInterfaceAttributeInput is what a client sends with DescribeNetworkInterfaceAttribute.
+type DescribeNetworkInterfaceAttributeInput struct {
+	DryRun             *bool
+	NetworkInterfaceId *string // required
+	Attribute          *string
+}
+
+// DescribeNetworkInterfaceAttributeOutput is what DescribeNetworkInterfaceAttribute answers.
+type DescribeNetworkInterfaceAttributeOutput struct {
+	Attachment               *NetworkInterfaceAttachment
+	Description              *AttributeValue
+	Groups                   []GroupIdentifier
+	NetworkInterfaceId       *string
+	SourceDestCheck          *AttributeBooleanValue
+	AssociatePublicIpAddress *bool
+}
+
 // DescribeNetworkInterfacesInput is what a client sends with DescribeNetworkInterfaces.
 type DescribeNetworkInterfacesInput struct {
 	NextToken               *string
@@ -692,6 +964,20 @@ type DescribeSecurityGroupsOutput struct {
 	SecurityGroups []SecurityGroup
 }
 
+// DescribeSnapshotAttributeInput is what a client sends with DescribeSnapshotAttribute.
+type DescribeSnapshotAttributeInput struct {
+	Attribute  *string // required
+	SnapshotId *string // required
+	DryRun     *bool
+}
+
+// DescribeSnapshotAttributeOutput is what DescribeSnapshotAttribute answers.
+type DescribeSnapshotAttributeOutput struct {
+	ProductCodes            []ProductCode
+	SnapshotId              *string
+	CreateVolumePermissions []CreateVolumePermission
+}
+
 // DescribeSnapshotsInput is what a client sends with DescribeSnapshots.
 type DescribeSnapshotsInput struct {
 	MaxResults          *int32
@@ -758,6 +1044,36 @@ type DescribeTagsOutput struct {
 	Tags      []TagDescription
 }
 
+// DescribeVolumeAttributeInput is what a client sends with DescribeVolumeAttribute.
+type DescribeVolumeAttributeInput struct {
+	Attribute *string // required
+	VolumeId  *string // required
+	DryRun    *bool
+}
+
+// DescribeVolumeAttributeOutput is what DescribeVolumeAttribute answers.
+type DescribeVolumeAttributeOutput struct {
+	AutoEnableIO *AttributeBooleanValue
+	ProductCodes []ProductCode
+	VolumeId     *string
+}
+
+// DescribeVolumeStatusInput is what a client sends with DescribeVolumeStatus.
+type DescribeVolumeStatusInput struct {
+	MaxResults              *int32
+	NextToken               *string
+	VolumeIds               []string
+	IncludeManagedResources *bool
+	DryRun                  *bool
+	Filters                 []Filter
+}
+
+// DescribeVolumeStatusOutput is what DescribeVolumeStatus answers.
+type DescribeVolumeStatusOutput struct {
+	NextToken      *string
+	VolumeStatuses []VolumeStatusItem
+}
+
 // DescribeVolumesInput is what a client sends with DescribeVolumes.
 type DescribeVolumesInput struct {
 	VolumeIds               []string
@@ -772,6 +1088,21 @@ type DescribeVolumesInput struct {
 type DescribeVolumesOutput struct {
 	NextToken *string
 	Volumes   []Volume
+}
+
+// DescribeVolumesModificationsInput is what a client sends with DescribeVolumesModifications.
+type DescribeVolumesModificationsInput struct {
+	DryRun     *bool
+	VolumeIds  []string
+	Filters    []Filter
+	NextToken  *string
+	MaxResults *int32
+}
+
+// DescribeVolumesModificationsOutput is what DescribeVolumesModifications answers.
+type DescribeVolumesModificationsOutput struct {
+	NextToken            *string
+	VolumesModifications []VolumeModification
 }
 
 // DescribeVpcAttributeInput is what a client sends with DescribeVpcAttribute.
@@ -802,6 +1133,48 @@ type DescribeVpcsInput struct {
 type DescribeVpcsOutput struct {
 	NextToken *string
 	Vpcs      []Vpc
+}
+
+// DetachVolumeInput is what a client sends with DetachVolume.
+type DetachVolumeInput struct {
+	Device     *string
+	Force      *bool
+	InstanceId *string
+	VolumeId   *string // required
+	DryRun     *bool
+}
+
+// DetachVolumeOutput is what DetachVolume answers.
+type DetachVolumeOutput struct {
+	DeleteOnTermination   *bool
+	AssociatedResource    *string
+	InstanceOwningService *string
+	EbsCardIndex          *int32
+	VolumeId              *string
+	InstanceId            *string
+	Device                *string
+	State                 *string
+	AttachTime            *time.Time
+}
+
+// DisassociateAddressInput is what a client sends with DisassociateAddress.
+type DisassociateAddressInput struct {
+	AssociationId *string
+	PublicIp      *string
+	DryRun        *bool
+}
+
+// DisassociateAddressOutput is what DisassociateAddress answers.
+type DisassociateAddressOutput struct{}
+
+// DisassociateIamInstanceProfileInput is what a client sends with DisassociateIamInstanceProfile.
+type DisassociateIamInstanceProfileInput struct {
+	AssociationId *string // required
+}
+
+// DisassociateIamInstanceProfileOutput is what DisassociateIamInstanceProfile answers.
+type DisassociateIamInstanceProfileOutput struct {
+	IamInstanceProfileAssociation *IamInstanceProfileAssociation
 }
 
 // GetConsoleOutputInput is what a client sends with GetConsoleOutput.
@@ -889,6 +1262,21 @@ type ModifyInstanceAttributeInput struct {
 // ModifyInstanceAttributeOutput is what ModifyInstanceAttribute answers.
 type ModifyInstanceAttributeOutput struct{}
 
+// ModifyInstanceMaintenanceOptionsInput is what a client sends with ModifyInstanceMaintenanceOptions.
+type ModifyInstanceMaintenanceOptionsInput struct {
+	InstanceId      *string // required
+	AutoRecovery    *string
+	RebootMigration *string
+	DryRun          *bool
+}
+
+// ModifyInstanceMaintenanceOptionsOutput is what ModifyInstanceMaintenanceOptions answers.
+type ModifyInstanceMaintenanceOptionsOutput struct {
+	InstanceId      *string
+	AutoRecovery    *string
+	RebootMigration *string
+}
+
 // ModifyInstanceMetadataOptionsInput is what a client sends with ModifyInstanceMetadataOptions.
 type ModifyInstanceMetadataOptionsInput struct {
 	InstanceId              *string // required
@@ -920,6 +1308,38 @@ type ModifyLaunchTemplateOutput struct {
 	LaunchTemplate *LaunchTemplate
 }
 
+// ModifyNetworkInterfaceAttributeInput is what a client sends with ModifyNetworkInterfaceAttribute.
+type ModifyNetworkInterfaceAttributeInput struct {
+	EnaSrdSpecification             *EnaSrdSpecification
+	EnablePrimaryIpv6               *bool
+	ConnectionTrackingSpecification *ConnectionTrackingSpecificationRequest
+	AssociatePublicIpAddress        *bool
+	AssociatedSubnetIds             []string
+	DryRun                          *bool
+	NetworkInterfaceId              *string // required
+	Description                     *AttributeValue
+	SourceDestCheck                 *AttributeBooleanValue
+	Groups                          []string
+	Attachment                      *NetworkInterfaceAttachmentChanges
+}
+
+// ModifyNetworkInterfaceAttributeOutput is what ModifyNetworkInterfaceAttribute answers.
+type ModifyNetworkInterfaceAttributeOutput struct{}
+
+// ModifySnapshotAttributeInput is what a client sends with ModifySnapshotAttribute.
+type ModifySnapshotAttributeInput struct {
+	Attribute              *string
+	CreateVolumePermission *CreateVolumePermissionModifications
+	GroupNames             []string
+	OperationType          *string
+	SnapshotId             *string // required
+	UserIds                []string
+	DryRun                 *bool
+}
+
+// ModifySnapshotAttributeOutput is what ModifySnapshotAttribute answers.
+type ModifySnapshotAttributeOutput struct{}
+
 // ModifySubnetAttributeInput is what a client sends with ModifySubnetAttribute.
 type ModifySubnetAttributeInput struct {
 	AssignIpv6AddressOnCreation             *AttributeBooleanValue
@@ -937,6 +1357,32 @@ type ModifySubnetAttributeInput struct {
 
 // ModifySubnetAttributeOutput is what ModifySubnetAttribute answers.
 type ModifySubnetAttributeOutput struct{}
+
+// ModifyVolumeInput is what a client sends with ModifyVolume.
+type ModifyVolumeInput struct {
+	DryRun             *bool
+	VolumeId           *string // required
+	Size               *int32
+	VolumeType         *string
+	Iops               *int32
+	Throughput         *int32
+	MultiAttachEnabled *bool
+}
+
+// ModifyVolumeOutput is what ModifyVolume answers.
+type ModifyVolumeOutput struct {
+	VolumeModification *VolumeModification
+}
+
+// ModifyVolumeAttributeInput is what a client sends with ModifyVolumeAttribute.
+type ModifyVolumeAttributeInput struct {
+	AutoEnableIO *AttributeBooleanValue
+	VolumeId     *string // required
+	DryRun       *bool
+}
+
+// ModifyVolumeAttributeOutput is what ModifyVolumeAttribute answers.
+type ModifyVolumeAttributeOutput struct{}
 
 // ModifyVpcAttributeInput is what a client sends with ModifyVpcAttribute.
 type ModifyVpcAttributeInput struct {
@@ -995,6 +1441,52 @@ type RegisterImageInput struct {
 type RegisterImageOutput struct {
 	ImageId *string
 }
+
+// ReleaseAddressInput is what a client sends with ReleaseAddress.
+type ReleaseAddressInput struct {
+	AllocationId       *string
+	PublicIp           *string
+	NetworkBorderGroup *string
+	DryRun             *bool
+}
+
+// ReleaseAddressOutput is what ReleaseAddress answers.
+type ReleaseAddressOutput struct{}
+
+// ReplaceIamInstanceProfileAssociationInput is what a client sends with ReplaceIamInstanceProfileAssociation.
+type ReplaceIamInstanceProfileAssociationInput struct {
+	IamInstanceProfile *IamInstanceProfileSpecification // required
+	AssociationId      *string                          // required
+}
+
+// ReplaceIamInstanceProfileAssociationOutput is what ReplaceIamInstanceProfileAssociation answers.
+type ReplaceIamInstanceProfileAssociationOutput struct {
+	IamInstanceProfileAssociation *IamInstanceProfileAssociation
+}
+
+// ReportInstanceStatusInput is what a client sends with ReportInstanceStatus.
+type ReportInstanceStatusInput struct {
+	DryRun      *bool
+	Instances   []string // required
+	Status      *string  // required
+	StartTime   *time.Time
+	EndTime     *time.Time
+	ReasonCodes []string // required
+	Description *string
+}
+
+// ReportInstanceStatusOutput is what ReportInstanceStatus answers.
+type ReportInstanceStatusOutput struct{}
+
+// ResetSnapshotAttributeInput is what a client sends with ResetSnapshotAttribute.
+type ResetSnapshotAttributeInput struct {
+	Attribute  *string // required
+	SnapshotId *string // required
+	DryRun     *bool
+}
+
+// ResetSnapshotAttributeOutput is what ResetSnapshotAttribute answers.
+type ResetSnapshotAttributeOutput struct{}
 
 // RevokeSecurityGroupEgressInput is what a client sends with RevokeSecurityGroupEgress.
 type RevokeSecurityGroupEgressInput struct {

@@ -54,6 +54,13 @@ type Address struct {
 	PublicIp                *string
 }
 
+type AddressAttribute struct {
+	PublicIp        *string
+	AllocationId    *string
+	PtrRecord       *string
+	PtrRecordUpdate *PtrUpdateStatus
+}
+
 type AttachmentEnaSrdSpecification struct {
 	EnaSrdEnabled          *bool
 	EnaSrdUdpSpecification *AttachmentEnaSrdUdpSpecification
@@ -197,6 +204,16 @@ type CpuPerformanceFactor struct {
 
 type CpuPerformanceFactorRequest struct {
 	References []PerformanceFactorReferenceRequest
+}
+
+type CreateVolumePermission struct {
+	UserId *string
+	Group  *string
+}
+
+type CreateVolumePermissionModifications struct {
+	Add    []CreateVolumePermission
+	Remove []CreateVolumePermission
 }
 
 type CreditSpecification struct {
@@ -353,9 +370,18 @@ type ElasticInferenceAcceleratorAssociation struct {
 	ElasticInferenceAcceleratorAssociationTime  *time.Time
 }
 
+type EnaSrdSpecification struct {
+	EnaSrdEnabled          *bool
+	EnaSrdUdpSpecification *EnaSrdUdpSpecification
+}
+
 type EnaSrdSpecificationRequest struct {
 	EnaSrdEnabled          *bool
 	EnaSrdUdpSpecification *EnaSrdUdpSpecificationRequest
+}
+
+type EnaSrdUdpSpecification struct {
+	EnaSrdUdpEnabled *bool
 }
 
 type EnaSrdUdpSpecificationRequest struct {
@@ -428,6 +454,14 @@ type IamInstanceProfile struct {
 	Id  *string
 }
 
+type IamInstanceProfileAssociation struct {
+	AssociationId      *string
+	InstanceId         *string
+	IamInstanceProfile *IamInstanceProfile
+	State              *string
+	Timestamp          *time.Time
+}
+
 type IamInstanceProfileSpecification struct {
 	Arn  *string
 	Name *string
@@ -492,6 +526,12 @@ type InferenceDeviceInfo struct {
 
 type InferenceDeviceMemoryInfo struct {
 	SizeInMiB *int32
+}
+
+type InitializationStatusDetails struct {
+	InitializationType               *string
+	Progress                         *int64
+	EstimatedTimeToCompleteInSeconds *int64
 }
 
 type Instance struct {
@@ -582,6 +622,29 @@ type InstanceBlockDeviceMappingSpecification struct {
 type InstanceCreditSpecification struct {
 	InstanceId *string
 	CpuCredits *string
+}
+
+type InstanceEventWindow struct {
+	InstanceEventWindowId *string
+	TimeRanges            []InstanceEventWindowTimeRange
+	Name                  *string
+	CronExpression        *string
+	AssociationTarget     *InstanceEventWindowAssociationTarget
+	State                 *string
+	Tags                  []Tag
+}
+
+type InstanceEventWindowAssociationTarget struct {
+	InstanceIds      []string
+	Tags             []Tag
+	DedicatedHostIds []string
+}
+
+type InstanceEventWindowTimeRange struct {
+	StartWeekDay *string
+	StartHour    *int32
+	EndWeekDay   *string
+	EndHour      *int32
 }
 
 type InstanceIpv4Prefix struct {
@@ -816,6 +879,12 @@ type InstanceSecondaryInterfaceSpecificationRequest struct {
 	SecondarySubnetId     *string
 	InterfaceType         *string
 	NetworkCardIndex      *int32
+}
+
+type InstanceSpecification struct {
+	InstanceId           *string // required
+	ExcludeBootVolume    *bool
+	ExcludeDataVolumeIds []string
 }
 
 type InstanceState struct {
@@ -1502,6 +1571,13 @@ type NetworkInterfaceAttachment struct {
 	EnaQueueCount       *int32
 }
 
+type NetworkInterfaceAttachmentChanges struct {
+	DefaultEnaQueueCount *bool
+	EnaQueueCount        *int32
+	AttachmentId         *string
+	DeleteOnTermination  *bool
+}
+
 type NetworkInterfaceCount struct {
 	Min *int32
 	Max *int32
@@ -1645,6 +1721,12 @@ type ProductCode struct {
 
 type PropagatingVgw struct {
 	GatewayId *string
+}
+
+type PtrUpdateStatus struct {
+	Value  *string
+	Status *string
+	Reason *string
 }
 
 type PublicIpDnsNameOptions struct {
@@ -1887,6 +1969,22 @@ type Snapshot struct {
 	DataEncryptionKeyId       *string
 }
 
+type SnapshotInfo struct {
+	Description      *string
+	Tags             []Tag
+	Encrypted        *bool
+	VolumeId         *string
+	State            *string
+	VolumeSize       *int32
+	StartTime        *time.Time
+	Progress         *string
+	OwnerId          *string
+	SnapshotId       *string
+	OutpostArn       *string
+	SseType          *string
+	AvailabilityZone *string
+}
+
 type SpotMarketOptions struct {
 	MaxPrice                     *string
 	SpotInstanceType             *string
@@ -2046,6 +2144,70 @@ type VolumeAttachment struct {
 	Device                *string
 	State                 *string
 	AttachTime            *time.Time
+}
+
+type VolumeModification struct {
+	VolumeId                   *string
+	ModificationState          *string
+	StatusMessage              *string
+	TargetSize                 *int32
+	TargetIops                 *int32
+	TargetVolumeType           *string
+	TargetThroughput           *int32
+	TargetMultiAttachEnabled   *bool
+	OriginalSize               *int32
+	OriginalIops               *int32
+	OriginalVolumeType         *string
+	OriginalThroughput         *int32
+	OriginalMultiAttachEnabled *bool
+	Progress                   *int64
+	StartTime                  *time.Time
+	EndTime                    *time.Time
+	Operator                   *OperatorResponse
+}
+
+type VolumeStatusAction struct {
+	Code        *string
+	Description *string
+	EventId     *string
+	EventType   *string
+}
+
+type VolumeStatusAttachmentStatus struct {
+	IoPerformance *string
+	InstanceId    *string
+}
+
+type VolumeStatusDetails struct {
+	Name   *string
+	Status *string
+}
+
+type VolumeStatusEvent struct {
+	Description *string
+	EventId     *string
+	EventType   *string
+	NotAfter    *time.Time
+	NotBefore   *time.Time
+	InstanceId  *string
+}
+
+type VolumeStatusInfo struct {
+	Details []VolumeStatusDetails
+	Status  *string
+}
+
+type VolumeStatusItem struct {
+	Actions                     []VolumeStatusAction
+	AvailabilityZone            *string
+	OutpostArn                  *string
+	Events                      []VolumeStatusEvent
+	VolumeId                    *string
+	VolumeStatus                *VolumeStatusInfo
+	AttachmentStatuses          []VolumeStatusAttachmentStatus
+	InitializationStatusDetails *InitializationStatusDetails
+	AvailabilityZoneId          *string
+	Operator                    *OperatorResponse
 }
 
 type Vpc struct {

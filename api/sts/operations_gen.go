@@ -31,6 +31,26 @@ type AssumeRoleOutput struct {
 	SourceIdentity   *string
 }
 
+// DecodeAuthorizationMessageInput is what a client sends with DecodeAuthorizationMessage.
+type DecodeAuthorizationMessageInput struct {
+	EncodedMessage *string // required
+}
+
+// DecodeAuthorizationMessageOutput is what DecodeAuthorizationMessage answers.
+type DecodeAuthorizationMessageOutput struct {
+	DecodedMessage *string
+}
+
+// GetAccessKeyInfoInput is what a client sends with GetAccessKeyInfo.
+type GetAccessKeyInfoInput struct {
+	AccessKeyId *string // required
+}
+
+// GetAccessKeyInfoOutput is what GetAccessKeyInfo answers.
+type GetAccessKeyInfoOutput struct {
+	Account *string
+}
+
 // GetCallerIdentityInput is what a client sends with GetCallerIdentity.
 type GetCallerIdentityInput struct{}
 

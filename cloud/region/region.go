@@ -11,7 +11,12 @@ import (
 	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/elb"
 	"github.com/billow-cloud/billow/cloud/elbv2"
+	"github.com/billow-cloud/billow/cloud/events"
+	"github.com/billow-cloud/billow/cloud/iam"
+	"github.com/billow-cloud/billow/cloud/lambda"
+	"github.com/billow-cloud/billow/cloud/logs"
 	"github.com/billow-cloud/billow/cloud/sns"
+	"github.com/billow-cloud/billow/cloud/sqs"
 	"github.com/billow-cloud/billow/cloud/ssm"
 	"github.com/billow-cloud/billow/cloud/sts"
 )
@@ -34,7 +39,7 @@ type Options struct {
 
 // New makes an empty cloud.
 func New(o Options) *cloud.Cloud {
-	metrics := cloudwatch.New()
+	identities, texts, metrics, queues := iam.New(), logs.New(), cloudwatch.New(), sqs.New()
 	topics := sns.New()
 	if o.Endpoint != "" {
 		topics.Endpoint = o.Endpoint
@@ -47,5 +52,7 @@ func New(o Options) *cloud.Cloud {
 	if o.Explain {
 		groups.Remember()
 	}
-	return cloud.New(o.Seed, metrics, topics, parameters, instances, balancers, classic, groups, sts.New())
+	functions := lambda.New()
+	return cloud.New(o.Seed, identities, sts.New(), texts, metrics, queues, topics, parameters, instances, balancers, classic, groups,
+		functions, events.New())
 }

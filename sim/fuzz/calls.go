@@ -50,6 +50,9 @@ func (o operation) destroys() bool {
 	return false
 }
 
+// unlearned are services and operations that workloads do not call yet.
+var unlearned = map[string]bool{}
+
 // implemented lists the operations of the tables that the control plane has.
 func implemented() []operation {
 	var all []operation
@@ -57,7 +60,7 @@ func implemented() []operation {
 	for _, svc := range catalog.Services {
 		for i := range svc.Operations {
 			op := &svc.Operations[i]
-			if _, ok := c.Operation(svc.Name, op.Name); ok {
+			if _, ok := c.Operation(svc.Name, op.Name); ok && !unlearned[svc.Name] && !unlearned[svc.Name+"."+op.Name] {
 				all = append(all, operation{svc, op})
 			}
 		}
