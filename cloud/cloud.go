@@ -28,6 +28,7 @@ type Call struct {
 	Service   string // the service's Name, such as "autoscaling"
 	Operation string // the AWS operation, such as "SetDesiredCapacity"
 	In        any    // a pointer to the operation's input shape
+	Caller    Caller // the zero value is this cloud itself
 }
 
 // Observed is a batch of facts about the world: what was seen, never what to do.
@@ -73,6 +74,7 @@ type Cloud struct {
 	operations map[string]map[string]Operation
 	stores     map[string]table.Store
 	clock      *table.Table[clock]
+	authorize  Authorizer
 	timers     timers
 	last       time.Time
 	loaded     bool
@@ -212,8 +214,15 @@ func (c *Cloud) take(tx *Tx, in Input) (any, error) {
 		if !ok {
 			return nil, api.NotImplemented(in.Service, in.Operation)
 		}
-		tx.Scope, tx.RequestID = in.Scope, in.RequestID
-		return op.handle(tx, in.In)
+		tx.Scope, tx.RequestID, tx.Caller = in.Scope, in.RequestID, in.Caller
+		if c.authorize != nil && !in.Caller.Above() {
+			if err := c.authorize(tx, in); err != nil {
+				return nil, err
+			}
+		}
+		out, err := op.handle(tx, in.In)
+		tx.Caller = Caller{} // what follows from a call is not done in the caller's name
+		return out, err
 	case Observed:
 		for _, f := range in.Facts {
 			for _, s := range c.services {

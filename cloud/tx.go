@@ -15,6 +15,8 @@ type Tx struct {
 	Scope Scope
 	// RequestID is the call's; empty in steps that are not calls.
 	RequestID string
+	// Caller is who makes the call at hand; the zero value, this cloud itself, in all that is not a call's handler.
+	Caller Caller
 
 	cloud   *Cloud
 	now     time.Time

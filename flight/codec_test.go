@@ -118,6 +118,7 @@ func TestEveryInputIsReadBackExactly(t *testing.T) {
 	roundTrip(t, control, all)
 	roundTrip(t, control, cloud.Tick{})
 	roundTrip(t, control, cloud.Call{Service: "ec2", Operation: "NoSuchThing"})
+	roundTrip(t, control, cloud.Call{Service: "ec2", Operation: "NoSuchThing", Caller: cloud.Caller{Kind: cloud.KindRole, Account: "1", Session: "ASIA", Address: "::1"}})
 	for _, in := range []cloud.Input{cloud.Observed{Facts: []cloud.Fact{"x"}}, cloud.Call{Service: "ec2", Operation: "DescribeVpcs", In: 1}, nil} {
 		if _, err := AppendInput(nil, control, in); err == nil {
 			t.Errorf("%v was written", in)

@@ -38,6 +38,7 @@ const (
 	kindTick = iota
 	kindFacts
 	kindCall
+	kindCallOf // a call, and before it its caller
 )
 
 // Operations tells what an operation's input looks like; a cloud does.
@@ -61,7 +62,11 @@ func AppendInput(b []byte, ops Operations, in cloud.Input) ([]byte, error) {
 		}
 		return b, nil
 	case cloud.Call:
-		b = append(b, kindCall)
+		if in.Caller == (cloud.Caller{}) {
+			b = append(b, kindCall)
+		} else {
+			b = exact.put(append(b, kindCallOf), reflect.ValueOf(in.Caller))
+		}
 		for _, s := range []string{in.Scope.Account, in.Scope.Region, in.RequestID, in.Service, in.Operation} {
 			b = putString(b, s)
 		}
@@ -105,8 +110,12 @@ func readInput(s *source, ops Operations) cloud.Input {
 			in.Facts = append(in.Facts, v.Interface())
 		}
 		return in
-	case kindCall:
-		in := cloud.Call{Scope: cloud.Scope{Account: s.string(), Region: s.string()}, RequestID: s.string(), Service: s.string(), Operation: s.string()}
+	case kindCall, kindCallOf:
+		var caller cloud.Caller
+		if kind == kindCallOf {
+			exact.of(reflect.TypeFor[cloud.Caller]()).get(s, reflect.ValueOf(&caller).Elem())
+		}
+		in := cloud.Call{Caller: caller, Scope: cloud.Scope{Account: s.string(), Region: s.string()}, RequestID: s.string(), Service: s.string(), Operation: s.string()}
 		if s.byte() == 0 {
 			return in
 		}
