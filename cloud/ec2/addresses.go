@@ -5,16 +5,23 @@ import (
 	"net/netip"
 
 	"github.com/billow-cloud/billow/api"
-	shape "github.com/billow-cloud/billow/api/ec2"
 	"github.com/billow-cloud/billow/cloud"
 )
 
-// taken tells whether an address belongs to an instance, in any scope: all scopes share one host network.
+// taken tells whether an address belongs to an instance or an account, in any scope: all scopes share one host network.
 func (s *Service) taken(ip string) bool {
 	for range s.parts.Index.Each(ip, "") {
 		return true
 	}
-	return false
+	_, _, elastic := s.elasticParts.Find(ip)
+	return elastic
+}
+
+// inPool tells whether a text is an address that the pool of public addresses gives out.
+func (s *Service) inPool(ip string) bool {
+	a, err := netip.ParseAddr(ip)
+	pool := s.options.PublicPool.Masked()
+	return err == nil && pool.Contains(a) && a != pool.Addr() && pool.Contains(a.Next())
 }
 
 // draws is how often an address is drawn at random before the block is searched in order.
@@ -84,13 +91,32 @@ func mac(ip string) string {
 	return string(b)
 }
 
-// DescribeAddresses lists Elastic IPs: there are none yet.
-func (s *Service) DescribeAddresses(tx *cloud.Tx, in *shape.DescribeAddressesInput) (*shape.DescribeAddressesOutput, error) {
-	for _, ip := range in.PublicIps {
-		return nil, api.Errorf("InvalidAddress.NotFound", "Address '%s' not found.", ip)
+// setPublic gives an instance another public address, an Elastic IP if allocation names one, or none. It does so in the row
+// given, which the caller puts.
+func (s *Service) setPublic(tx *cloud.Tx, i *Instance, ip, allocation string) {
+	before := i.PublicIP
+	i.PublicIP, i.ElasticIP = ip, allocation
+	s.moved(tx, before)
+	s.moved(tx, ip)
+}
+
+// moved has the world told who answers on a public address now.
+func (s *Service) moved(tx *cloud.Tx, ip string) {
+	if ip != "" {
+		tx.Touch(Name, kindAddress, ip)
 	}
-	for _, id := range in.AllocationIds {
-		return nil, api.Errorf("InvalidAllocationID.NotFound", "The allocation ID '%s' does not exist", id)
+}
+
+// answers tells whether an instance can answer on its public address.
+func (i Instance) answers() bool {
+	return i.PublicIP != "" && (i.State == Pending || i.State == Running || i.State == Stopping)
+}
+
+// reconcileAddress wishes that whoever has a public address now answers there, and nobody else.
+func (s *Service) reconcileAddress(tx *cloud.Tx, ip string) {
+	wish := BindAddress{PublicIP: ip}
+	if _, i, ok := s.parts.Find(ip); ok && i.PublicIP == ip && i.answers() {
+		wish.PrivateIP, wish.InstanceID = i.PrivateIP, i.ID
 	}
-	return &shape.DescribeAddressesOutput{}, nil
+	tx.Wish(wish)
 }

@@ -27,6 +27,7 @@ const Name = "ec2"
 const (
 	kindInstance = "instance"
 	kindImage    = "image"
+	kindAddress  = "address"
 )
 
 // Tag is a key and a value on a resource.
@@ -66,6 +67,7 @@ type Service struct {
 	usage     cloud.Rows[Accumulated]
 	consoles  cloud.Rows[Console]
 	tags      cloud.Rows[Tagged]
+	elastic   cloud.Rows[ElasticIP]
 
 	vpcParts       cloud.Index[VPC]
 	defaultSubnets cloud.Index[Subnet]
@@ -77,6 +79,7 @@ type Service struct {
 	templateNames  cloud.Index[Template]
 	parts          cloud.Index[Instance]
 	tagValues      cloud.Index[Tagged]
+	elasticParts   cloud.Index[ElasticIP]
 
 	instanceFilters fields[Instance]
 	operations      []cloud.Operation
@@ -95,7 +98,7 @@ func New(metrics *cloudwatch.Service, parameters *ssm.Service, o Options) *Servi
 		images: cloud.NewRows[Image](Name + ".images"), templates: cloud.NewRows[Template](Name + ".launch-templates"),
 		versions: cloud.NewRows[TemplateVersion](Name + ".launch-template-versions"), instances: cloud.NewRows[Instance](Name + ".instances"),
 		usage: cloud.NewRows[Accumulated](Name + ".usage"), consoles: cloud.NewRows[Console](Name + ".consoles"),
-		tags: cloud.NewRows[Tagged](Name + ".tags"),
+		tags: cloud.NewRows[Tagged](Name + ".tags"), elastic: cloud.NewRows[ElasticIP](Name + ".elastic-ips"),
 	}
 	s.vpcParts = s.vpcs.Index(vpcParts)
 	s.defaultSubnets = s.subnets.Index(func(_ string, n Subnet) []string {
@@ -122,6 +125,7 @@ func New(metrics *cloudwatch.Service, parameters *ssm.Service, o Options) *Servi
 	})
 	s.templateNames = s.templates.Index(func(_ string, t Template) []string { return one(t.Name) })
 	s.parts = s.instances.Index(instanceParts)
+	s.elasticParts = s.elastic.Index(elasticParts)
 	s.tagValues = s.tags.Index(func(_ string, t Tagged) []string {
 		var all []string
 		for _, tag := range t.Tags {
@@ -141,7 +145,7 @@ func (s *Service) Name() string { return Name }
 // Stores implements cloud.Service.
 func (s *Service) Stores() []table.Store {
 	return []table.Store{
-		s.homes, s.vpcs, s.subnets, s.groups, s.keys, s.images, s.templates, s.versions, s.instances, s.usage, s.consoles, s.tags,
+		s.homes, s.vpcs, s.subnets, s.groups, s.keys, s.images, s.templates, s.versions, s.instances, s.usage, s.consoles, s.tags, s.elastic,
 	}
 }
 
@@ -155,15 +159,17 @@ func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
 		s.reconcileInstance(tx, id)
 	case kindImage:
 		s.reconcileImage(tx, id)
+	case kindAddress:
+		s.reconcileAddress(tx, id)
 	}
 }
 
 // Keys implements cloud.Service.
 func (s *Service) Keys() iter.Seq[cloud.Key] {
 	return func(yield func(cloud.Key) bool) {
-		for k := range s.instances.Everywhere() {
+		for k, i := range s.instances.Everywhere() {
 			k.Kind = kindInstance
-			if !yield(k) {
+			if !yield(k) || i.answers() && !yield(cloud.Key{Scope: k.Scope, Kind: kindAddress, ID: i.PublicIP}) {
 				return
 			}
 		}

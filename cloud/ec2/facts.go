@@ -37,6 +37,10 @@ type (
 		ImageID, InstanceID string
 		Reboot              bool
 	}
+	// BindAddress wishes that connections to a public address reach the instance with the private address, and no other
+	// one, from now on; those that are open to another end. Without a private address nobody answers. It is idempotent by
+	// PublicIP, and every address with somebody behind it is wished for again after a load.
+	BindAddress struct{ PublicIP, PrivateIP, InstanceID string }
 	// DeleteImage wishes that the image is forgotten; instances made of it live on.
 	DeleteImage struct{ ImageID string }
 )

@@ -69,7 +69,8 @@ type Instance struct {
 	SourceDestCheck       bool
 
 	VPCID, SubnetID, Zone string
-	PrivateIP, PublicIP   string // empty once terminated; PublicIP also while stopped
+	PrivateIP, PublicIP   string // empty once terminated; an automatic PublicIP also while stopped
+	ElasticIP             string // allocation ID of the Elastic IP that PublicIP is; empty: it is automatic
 	AutoPublicIP          bool   // has a public address at each start (EC-IP-07)
 	MAC                   string
 	InterfaceID           string

@@ -139,7 +139,7 @@ func (s *Service) launchOne(tx *cloud.Tx, p plan, reservation string, index int,
 		i.Lifecycle = "spot"
 	}
 	if i.AutoPublicIP {
-		i.PublicIP = s.publicAddress(tx)
+		s.setPublic(tx, &i, s.publicAddress(tx), "")
 	}
 	s.Tag(tx, i.ID, mergedTags(p.Tags, template))
 	s.Tag(tx, i.InterfaceID, p.InterfaceTags)

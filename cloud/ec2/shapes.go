@@ -165,6 +165,9 @@ func (d describer) networkInterface(i *Instance, of shape.Instance) shape.Instan
 	var association *shape.InstanceNetworkInterfaceAssociation
 	if i.PublicIP != "" {
 		association = &shape.InstanceNetworkInterfaceAssociation{IpOwnerId: amazonOwns, PublicDnsName: of.PublicDnsName, PublicIp: of.PublicIpAddress}
+		if i.ElasticIP != "" {
+			association.IpOwnerId = d.owner
+		}
 	}
 	return shape.InstanceNetworkInterface{
 		NetworkInterfaceId: &i.InterfaceID, OwnerId: d.owner, Status: inUse, MacAddress: &i.MAC, Description: empty,

@@ -82,12 +82,19 @@ func (s *Service) to(tx *cloud.Tx, i *Instance, state string, why Reason) {
 	case Pending:
 		i.LaunchTime, i.Transition = tx.Now().Truncate(time.Second), ""
 		if i.AutoPublicIP && i.PublicIP == "" {
-			i.PublicIP = s.publicAddress(tx)
+			i.PublicIP = s.publicAddress(tx) // EC-IP-07
 		}
+		s.moved(tx, i.PublicIP)
+	case ShuttingDown:
+		s.moved(tx, i.PublicIP)
 	case Running:
 		i.Wish, i.Booted, i.StatusOK = "", true, tx.Now().Add(checksTake)
 	case Stopped:
-		i.Wish, i.PublicIP = "", ""
+		i.Wish = ""
+		s.moved(tx, i.PublicIP)
+		if i.ElasticIP == "" { // EC-IP-07
+			i.PublicIP = ""
+		}
 	case Terminated:
 		s.end(tx, i)
 	}
@@ -106,6 +113,11 @@ func (s *Service) end(tx *cloud.Tx, i *Instance) {
 	}
 	s.tags.Delete(tx, i.InterfaceID)
 	s.usage.Delete(tx, i.ID)
+	s.moved(tx, i.PublicIP)
+	if e, ok := s.elastic.Get(tx, i.ElasticIP); ok { // EC-IP-07
+		e.AssociationID, e.InstanceID, i.ElasticIP = "", "", ""
+		s.elastic.Put(tx, e.AllocationID, e)
+	}
 	i.Wish, i.PrivateIP, i.PublicIP, i.MAC, i.InterfaceID, i.AttachmentID, i.Volumes = "", "", "", "", "", "", nil
 	i.Capturing = ""
 }

@@ -145,7 +145,7 @@ func (s *Service) DescribeNetworkInterfaces(tx *cloud.Tx, in *shape.DescribeNetw
 			}
 		}
 		if !there {
-			return nil, notFound("InvalidNetworkInterfaceID", "networkInterface", "eni-")([]string{want})
+			return nil, noInterface([]string{want})
 		}
 	}
 	if len(in.NetworkInterfaceIds) == 0 {
@@ -182,6 +182,9 @@ func (s *Service) interfaceFields() fields[Instance] {
 		{"availability-zone", "availability-zone"}, {"private-ip-address", "private-ip-address"},
 		{"addresses.private-ip-address", "private-ip-address"}, {"association.public-ip", "ip-address"},
 		{"addresses.association.public-ip", "ip-address"}, {"private-dns-name", "private-dns-name"}, {"source-dest-check", "source-dest-check"},
+		{"association.allocation-id", "network-interface.association.allocation-id"}, {"association.public-dns-name", "dns-name"},
+		{"association.association-id", "network-interface.association.association-id"},
+		{"association.ip-owner-id", "network-interface.association.ip-owner-id"},
 	} {
 		known[name[0]] = s.instanceFilters[name[1]]
 	}
@@ -203,6 +206,9 @@ func (d describer) standalone(i Instance) shape.NetworkInterface {
 	}
 	if n.Association != nil {
 		out.Association = &shape.NetworkInterfaceAssociation{IpOwnerId: n.Association.IpOwnerId, PublicDnsName: n.Association.PublicDnsName, PublicIp: n.Association.PublicIp}
+		if e, ok := d.s.elastic.Get(d.tx, i.ElasticIP); ok {
+			out.Association.AllocationId, out.Association.AssociationId = &e.AllocationID, &e.AssociationID
+		}
 	}
 	out.PrivateIpAddresses = []shape.NetworkInterfacePrivateIpAddress{{
 		Association: out.Association, Primary: new(true), PrivateDnsName: n.PrivateDnsName, PrivateIpAddress: n.PrivateIpAddress,

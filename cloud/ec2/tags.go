@@ -23,6 +23,7 @@ var resourceTypes = []struct{ prefix, name, code string }{
 	{"vol-", "volume", "InvalidVolume"}, {"snap-", "snapshot", "InvalidSnapshot"}, {"eni-", "network-interface", "InvalidNetworkInterfaceID"},
 	{"rtb-", "route-table", "InvalidRouteTableID"}, {"acl-", "network-acl", "InvalidNetworkAclID"},
 	{"igw-", "internet-gateway", "InvalidInternetGatewayID"}, {"dopt-", "dhcp-options", "InvalidDhcpOptionsID"},
+	{"eipalloc-", "elastic-ip", "InvalidAllocationID"},
 }
 
 func resourceType(id string) (name, code string) {
@@ -213,6 +214,8 @@ func (s *Service) exists(tx *cloud.Tx, id string) error {
 		for range s.ruleGroups.Each(tx, id) {
 			found = true
 		}
+	case "elastic-ip":
+		found = s.elastic.Has(tx, id)
 	case "subnet":
 		found = s.subnets.Has(tx, id)
 	case "vpc":

@@ -33,6 +33,7 @@ type world struct {
 	scope  cloud.Scope
 	hold   bool // wishes are kept and not answered
 	wishes []cloud.Effect
+	binds  []BindAddress // those wishes that are about addresses
 	events *listener
 	host   map[string]string // instance -> "running" or "stopped"
 	disk   map[string][]byte // durable rows: "table key" -> JSON
@@ -76,7 +77,13 @@ func (w *world) step(in cloud.Input) cloud.Output {
 	if _, bench := w.t.(*testing.B); !bench {
 		w.save(out.Changes)
 	}
-	w.wishes = append(w.wishes, out.Effects...)
+	for _, e := range out.Effects {
+		if b, ok := e.(BindAddress); ok {
+			w.binds = append(w.binds, b)
+		} else {
+			w.wishes = append(w.wishes, e)
+		}
+	}
 	if !w.hold {
 		w.answer(out.Effects)
 	}

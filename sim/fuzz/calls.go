@@ -51,7 +51,10 @@ func (o operation) destroys() bool {
 }
 
 // unlearned are services and operations that workloads do not call yet.
-var unlearned = map[string]bool{}
+var unlearned = map[string]bool{
+	"ec2.AllocateAddress": true, "ec2.AssociateAddress": true, "ec2.DisassociateAddress": true, "ec2.ReleaseAddress": true,
+	"ec2.ModifyNetworkInterfaceAttribute": true,
+}
 
 // implemented lists the operations of the tables that the control plane has.
 func implemented() []operation {
