@@ -77,16 +77,18 @@ type ErrorShape struct {
 	Status int
 }
 
-// Operation is one operation of a model. Those that api/model does not list have a name only.
+// Operation is one operation of a model. Those that api/model does not list have no shapes.
 type Operation struct {
-	Name   string
-	In     func() any // a new *<Op>Input; nil if the operation is not listed
-	Out    func() any // a new *<Op>Output
-	Input  int        // index into Service.Shapes
-	Output int
-	Result string // name of the element around a query answer, or empty if there is none
-	Method string // rest-json
-	Path   string // rest-json
+	Name    string
+	In      func() any // a new *<Op>Input; nil if the operation is not listed
+	Out     func() any // a new *<Op>Output
+	Input   int        // index into Service.Shapes
+	Output  int
+	Result  string // name of the element around a query answer, or empty if there is none
+	Method  string // rest-json, also of operations that are not listed
+	Path    string // rest-json, likewise: "/2015-03-31/functions/{FunctionName}"
+	Status  int    // rest-json: of the answer; 0 is 200
+	MaxBody int64  // bytes of a request's body, if more than of any other operation
 }
 
 // Shape is one type of the model.

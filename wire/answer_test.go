@@ -15,9 +15,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -42,7 +44,7 @@ func sdkClients(endpoint string, attempts int) map[string]any {
 	return map[string]any{"autoscaling": autoscaling.NewFromConfig(c), "cloudwatch": cloudwatch.NewFromConfig(c),
 		"ec2": ec2.NewFromConfig(c), "elb": elasticloadbalancing.NewFromConfig(c),
 		"elbv2": elasticloadbalancingv2.NewFromConfig(c), "sns": sns.NewFromConfig(c), "ssm": ssm.NewFromConfig(c),
-		"sts": sts.NewFromConfig(c)}
+		"sts": sts.NewFromConfig(c), "lambda": lambda.NewFromConfig(c), "logs": cloudwatchlogs.NewFromConfig(c)}
 }
 
 // full is a handler that checks the signature and answers every operation with all members set.
@@ -66,17 +68,20 @@ func testSecrets(key string) (string, string, bool) {
 func (f *full) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := f.h.take()
 	x.call.RequestID = "c0ffee00-0000-4000-8000-000000000000"
-	if err := x.read(r); err != nil {
+	sig, wrong := readSignature(r)
+	rest := f.h.routeREST(x, r, sig)
+	if err := f.h.read(x, r); err != nil {
 		f.t.Error(err)
 	}
 	hash := sha256.Sum256(x.raw)
-	sig, wrong := readSignature(r)
 	if err := x.unpack(r); err != nil {
 		f.t.Error(err)
 	}
-	if err := f.h.route(x, r, sig); err != nil {
-		f.t.Error(err)
-		return
+	if !rest {
+		if err := f.h.route(x, r, sig); err != nil {
+			f.t.Error(err)
+			return
+		}
 	}
 	if err := f.h.authenticate(x, r, sig, wrong, hash); err != nil {
 		f.t.Error(err)
@@ -85,6 +90,7 @@ func (f *full) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	op.ready()
 	out := op.Out()
 	populate(op.out, reflect.ValueOf(out).Elem(), "")
+	tameHeaders(op.out, reflect.ValueOf(out).Elem())
 	f.sent = out
 	x.answer(w, op, reflect.ValueOf(out).Elem())
 }
@@ -130,6 +136,18 @@ func populate(p *plan, v reflect.Value, name string) {
 	}
 }
 
+// tameHeaders gives members outside the document values that can be there.
+func tameHeaders(p *plan, v reflect.Value) {
+	for i := range p.fields {
+		switch f := v.Field(i); p.fields[i].location {
+		case "header":
+			f.Set(reflect.ValueOf(new(p.fields[i].name)))
+		case "statusCode":
+			f.Set(reflect.ValueOf(new(int32(202))))
+		}
+	}
+}
+
 // notInSDK are members that the SDK's answers do not have.
 var notInSDK = map[string]bool{
 	"autoscaling TargetTrackingConfiguration.ScaleInCooldown":  true, // Billow's extension
@@ -147,6 +165,11 @@ func TestAnswersReachSDK(t *testing.T) {
 			f.sent = nil
 			method := reflect.ValueOf(client).MethodByName(name)
 			in := reflect.New(method.Type().In(1).Elem())
+			for i := range op.in.fields {
+				if f := &op.in.fields[i]; f.location == "uri" { // the SDK wants them to make the path of
+					in.Elem().FieldByName(op.in.typ.Field(i).Name).Set(reflect.ValueOf(new("of/" + f.name)))
+				}
+			}
 			results := method.Call([]reflect.Value{reflect.ValueOf(context.Background()), in})
 			if err, _ := results[1].Interface().(error); err != nil {
 				t.Errorf("%s %s: %v", service, name, err)

@@ -1,11 +1,13 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/xml"
 	"io"
 	"math"
 	"net/http/httptest"
+	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -239,16 +241,30 @@ func FuzzHandler(f *testing.F) {
 	f.Add(byte(0), []byte("&Version=2010-03-31&Action=Publish&Message=m&MessageAttributes.entry.2.Name=n&MessageAttributes.entry.2.Value.StringValue=v"))
 	f.Add(byte(1), []byte(`{"Namespace":"n","MetricData":[{"MetricName":"m","Values":[1,2.5e-3,"NaN"],"Timestamp":1e9,"Dimensions":[{"Name":"\ud834\udd1e","Value":"x"}]}]}`))
 	f.Add(byte(2), []byte("\xbf\x69Namespace\x61n\x6aMetricData\x9f\xa2\x6aMetricName\x7f\x61a\x61b\xff\x65Value\xf9\x3c\x00\xff\xff"))
+	f.Add(byte(3), []byte("POST /2015-03-31/functions/f/invocations?Qualifier=1\n\x00\xff"))
+	f.Add(byte(3), []byte("POST /2015-03-31/functions\n{\"FunctionName\":\"f\",\"Code\":{\"ZipFile\":\"UEs=\"},\"Role\":\"arn:aws:iam::123456789012:role/r\",\"Environment\":{\"Variables\":{\"a\":\"b\"}}}"))
+	f.Add(byte(3), []byte("DELETE /2017-03-31/tags/arn%3Aaws%3Alambda?tagKeys=a&tagKeys=%zz\n"))
+	f.Add(byte(3), []byte("GET /2015-03-31/functions/%2f/versions/?MaxItems=x\n"))
 	h := New(Config{Services: catalog.Services, Backend: &discard{}, Report: func(c Call, cause error) { panic(cause) }})
 	f.Fuzz(func(t *testing.T, protocol byte, body []byte) {
 		r := request("", string(body))
-		switch protocol % 3 {
+		switch protocol % 4 {
 		case 1:
 			r = request("GraniteServiceVersion20100801.PutMetricData", string(body))
 		case 2:
 			r = rpc("PutMetricData", string(body))
+		case 3:
+			line, rest, _ := bytes.Cut(body, []byte{'\n'})
+			method, target, _ := strings.Cut(string(line), " ")
+			u, err := url.ParseRequestURI(target)
+			if err != nil {
+				return
+			}
+			r = httptest.NewRequest("POST", "/", bytes.NewReader(rest))
+			r.Method, r.URL = method, u
+			r.Header.Set("X-Amz-Invocation-Type", "Event")
 		}
-		if w := serve(h, r); w.Code == 500 || w.Code == 200 && w.Body.Len() == 0 {
+		if w := serve(h, r); w.Code == 500 || w.Code == 200 && w.Body.Len() == 0 && protocol%4 != 3 {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
 	})

@@ -183,8 +183,12 @@ func decodeDocument(op *operation, r reader, in any) error {
 	if r == nil {
 		return nil
 	}
+	return decodeStructure(op.in, r, reflect.ValueOf(in).Elem())
+}
+
+func decodeStructure(p *plan, r reader, v reflect.Value) error {
 	d := documentDecoder{r: r, budget: maxStructures}
-	err := d.structure(op.in, reflect.ValueOf(in).Elem())
+	err := d.structure(p, v)
 	if err == nil {
 		return nil
 	}

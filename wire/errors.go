@@ -80,8 +80,14 @@ func (h *Handler) failDocument(w http.ResponseWriter, x *exchange, e *api.Error,
 	}
 	j := jsonWriter{b: x.out[:0]}
 	j.open()
-	j.key("__type")
-	j.str(name)
+	if x.protocol == api.RestJSON {
+		header["X-Amzn-Errortype"] = []string{header1(name)}
+		j.key("Type")
+		j.str(map[bool]string{true: "Service", false: "User"}[status >= http.StatusInternalServerError])
+	} else {
+		j.key("__type")
+		j.str(name)
+	}
 	j.key("message")
 	j.str(e.Message)
 	j.close()
@@ -116,7 +122,13 @@ func send(w http.ResponseWriter, x *exchange, status int) {
 	case api.CBOR:
 		header["Content-Type"] = contentCBOR
 		header["Smithy-Protocol"] = protocolCBOR
-	case api.JSON, api.RestJSON:
+	case api.RestJSON:
+		if status == http.StatusNoContent {
+			delete(header, "Content-Length")
+		} else {
+			header["Content-Type"] = contentJSON
+		}
+	case api.JSON:
 		if x.json10 {
 			header["Content-Type"] = contentJSON10
 		} else {
@@ -134,6 +146,7 @@ var (
 	contentXML    = []string{"text/xml;charset=UTF-8"}
 	contentCBOR   = []string{"application/cbor"}
 	protocolCBOR  = []string{"rpc-v2-cbor"}
+	contentJSON   = []string{"application/json"}
 	contentJSON10 = []string{"application/x-amz-json-1.0"}
 	contentJSON11 = []string{"application/x-amz-json-1.1"}
 )
@@ -142,7 +155,10 @@ var (
 
 func errInvalidAction(x *exchange) error {
 	switch x.protocol {
-	case api.JSON, api.RestJSON, api.CBOR:
+	case api.RestJSON:
+		return &api.Error{Code: "UnknownOperationException", Status: http.StatusNotFound,
+			Message: "No operation of this web service has this method and path."}
+	case api.JSON, api.CBOR:
 		return &api.Error{Code: "UnknownOperationException", Status: http.StatusNotFound,
 			Message: "The operation " + x.call.Operation + " is not valid for this web service."}
 	}
@@ -161,3 +177,12 @@ func errNoService(name, operation string) error {
 
 var errTooLarge = &api.Error{Code: "RequestEntityTooLarge", Status: http.StatusRequestEntityTooLarge,
 	Message: "Request body is larger than the maximum of " + strconv.Itoa(maxBody) + " bytes."}
+
+// tooLarge is errTooLarge in the words of the request's protocol.
+func tooLarge(x *exchange) error {
+	if x.protocol != api.RestJSON {
+		return errTooLarge
+	}
+	return &api.Error{Code: "RequestEntityTooLargeException", Status: http.StatusRequestEntityTooLarge,
+		Message: "Request must be smaller than " + strconv.FormatInt(x.limit, 10) + " bytes for the " + x.call.Operation + " operation"}
+}

@@ -19,15 +19,20 @@ import (
 	"github.com/billow-cloud/billow/api"
 )
 
-// maxBody bounds a request's body, before and after it is unpacked.
-const maxBody = 10 << 20
+// maxBody bounds a request's body, before and after it is unpacked. The tables give a few operations more, of which
+// only so many are taken in at once as there is memory for; the others wait.
+const (
+	maxBody  = 10 << 20
+	maxLarge = 2
+)
 
 // Handler answers the requests of all services.
 type Handler struct {
 	config   Config
 	services []*service
 	verifier verifier
-	scratch  sync.Pool // of *exchange
+	scratch  sync.Pool     // of *exchange
+	large    chan struct{} // has one for every large request under way
 }
 
 // New makes a Handler. The services are fixed from then on.
@@ -35,7 +40,7 @@ func New(c Config) *Handler {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	h := &Handler{config: c, verifier: verifier{secret: c.Secret, now: c.Now}}
+	h := &Handler{config: c, verifier: verifier{secret: c.Secret, now: c.Now}, large: make(chan struct{}, maxLarge)}
 	for _, s := range c.Services {
 		h.services = append(h.services, newService(s))
 	}
@@ -50,6 +55,9 @@ type exchange struct {
 	call     Call
 	raw      []byte // the body as sent
 	body     []byte // unpacked
+	limit    int64  // of the body
+	large    bool   // it may be larger than maxBody
+	labels   []pair // rest-json: what is in the path
 	query    []byte // the URL's, if it carries parameters
 	pairs    []pair
 	out      []byte
@@ -63,7 +71,7 @@ func (h *Handler) take() *exchange {
 	if x == nil {
 		x = &exchange{}
 	}
-	*x = exchange{raw: x.raw[:0], query: x.query[:0], pairs: x.pairs[:0], out: x.out[:0]}
+	*x = exchange{limit: maxBody, raw: x.raw[:0], query: x.query[:0], pairs: x.pairs[:0], out: x.out[:0]}
 	return x
 }
 
@@ -84,10 +92,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		h.give(x)
 	}()
+	defer func() {
+		if x.large {
+			<-h.large
+		}
+	}()
 	out, op, err := h.carryOut(x, r)
 	if err != nil {
 		if err == errTooLarge {
 			w.Header().Set("Connection", "close")
+			err = tooLarge(x)
 		}
 		h.fail(w, x, err)
 		return
@@ -102,6 +116,9 @@ func (x *exchange) answer(w http.ResponseWriter, op *operation, out reflect.Valu
 		j := jsonWriter{b: x.out}
 		encodeDocument(&j, op.out, out)
 		x.out = j.b
+	case api.RestJSON:
+		x.answerREST(w, op, out)
+		return
 	case api.CBOR:
 		c := cborWriter{b: x.out}
 		encodeDocument(&c, op.out, out)
@@ -114,16 +131,20 @@ func (x *exchange) answer(w http.ResponseWriter, op *operation, out reflect.Valu
 
 // carryOut does everything up to the answer: out is the output struct, invalid for an empty answer.
 func (h *Handler) carryOut(x *exchange, r *http.Request) (out reflect.Value, op *operation, err error) {
-	bodyErr := x.read(r)
+	sig, wrong := readSignature(r)
+	rest := h.routeREST(x, r, sig)
+	bodyErr := h.read(x, r)
 	var hash [sha256.Size]byte
 	if bodyErr == nil && h.config.Secret != nil {
 		hash = sha256.Sum256(x.raw)
 	}
-	sig, wrong := readSignature(r)
 	if bodyErr == nil {
 		bodyErr = x.unpack(r)
 	}
-	routeErr := h.route(x, r, sig)
+	var routeErr error
+	if !rest {
+		routeErr = h.route(x, r, sig)
+	}
 	if bodyErr != nil {
 		return out, nil, bodyErr
 	}
@@ -142,8 +163,11 @@ func (h *Handler) carryOut(x *exchange, r *http.Request) (out reflect.Value, op 
 	}
 	op.ready()
 	in := op.In()
-	if err := x.decode(op, in); err != nil {
+	if err := x.decode(op, r, in); err != nil {
 		return out, nil, err
+	}
+	if x.large {
+		x.raw, x.body = nil, nil // what is needed of it has been decoded
 	}
 	if err := validate(op, in); err != nil {
 		return out, nil, err
@@ -206,28 +230,37 @@ func plainName(s string) bool {
 	return s != "" && len(s) <= 32 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
-// read takes the body in.
-func (x *exchange) read(r *http.Request) error {
-	if r.ContentLength > maxBody {
+// read takes the body in. A large one waits until there is memory for it.
+func (h *Handler) read(x *exchange, r *http.Request) error {
+	if r.ContentLength > x.limit {
 		return errTooLarge
 	}
+	if x.limit > maxBody && (r.ContentLength < 0 || r.ContentLength > maxBody) {
+		select {
+		case h.large <- struct{}{}:
+			x.large = true
+		case <-r.Context().Done():
+			return r.Context().Err()
+		}
+		x.raw = make([]byte, 0, max(r.ContentLength+1, keepBuffer))
+	}
 	var err error
-	x.raw, err = readAll(x.raw, r.Body)
+	x.raw, err = readAll(x.raw, r.Body, x.limit)
 	if err != nil && err != errTooLarge {
 		return api.Errorf("IncompleteBody", "The request body could not be read.")
 	}
 	return err
 }
 
-// readAll appends what r gives to b, up to maxBody.
-func readAll(b []byte, r io.Reader) ([]byte, error) {
+// readAll appends what r gives to b, up to a limit.
+func readAll(b []byte, r io.Reader, limit int64) ([]byte, error) {
 	for {
 		if len(b) == cap(b) {
 			b = append(b, make([]byte, 512)...)[:len(b)]
 		}
-		n, err := r.Read(b[len(b):min(cap(b), maxBody+1)])
+		n, err := r.Read(b[len(b):min(int64(cap(b)), limit+1)])
 		b = b[:len(b)+n]
-		if len(b) > maxBody {
+		if int64(len(b)) > limit {
 			return b, errTooLarge
 		}
 		if err == io.EOF {
@@ -248,7 +281,7 @@ func (x *exchange) unpack(r *http.Request) error {
 	case "gzip":
 		z, err := gzip.NewReader(bytes.NewReader(x.raw))
 		if err == nil {
-			x.body, err = readAll(nil, z)
+			x.body, err = readAll(nil, z, x.limit)
 		}
 		if err == errTooLarge {
 			return err
@@ -263,8 +296,10 @@ func (x *exchange) unpack(r *http.Request) error {
 }
 
 // decode fills in from the request.
-func (x *exchange) decode(op *operation, in any) error {
+func (x *exchange) decode(op *operation, r *http.Request, in any) error {
 	switch x.protocol {
+	case api.RestJSON:
+		return x.decodeREST(op, r, in)
 	case api.JSON:
 		if len(bytes.TrimSpace(x.body)) == 0 {
 			return nil

@@ -19,6 +19,7 @@ type plan struct {
 	fields []field        // Structure: in the order of the Go fields
 	query  map[string]int // Structure: fields by their name in a query request
 	named  map[string]int // Structure: fields by their name in a document (JSON, CBOR)
+	bodied bool           // Structure: some fields are in a document
 	elem   *plan          // List, Map
 	ec2    bool           // List: elements are numbered directly behind the name
 	tag    string         // List: wire name of an element
@@ -39,6 +40,8 @@ type field struct {
 	close    string
 	empty    string // "<name/>"
 	json     string // `"name":`
+	location string // rest-json: where the member is, if not in the document
+	wire     string // rest-json: what it is called there
 	cbor     string // the name as a CBOR text
 }
 
@@ -47,6 +50,8 @@ type service struct {
 	*api.Service
 	ops    map[string]*operation // the listed ones
 	errors map[string]*api.ErrorShape
+
+	templates []template // rest-json
 
 	mu    sync.Mutex
 	plans []*plan // by index of the shape
@@ -62,7 +67,7 @@ type operation struct {
 
 func newService(s *api.Service) *service {
 	svc := &service{Service: s, ops: map[string]*operation{}, errors: map[string]*api.ErrorShape{},
-		plans: make([]*plan, len(s.Shapes))}
+		plans: make([]*plan, len(s.Shapes)), templates: templates(s)}
 	for i := range s.Operations {
 		if op := &s.Operations[i]; op.Listed() {
 			svc.ops[op.Name] = &operation{Operation: op, svc: svc}
@@ -138,7 +143,12 @@ func (s *service) compileFields(p *plan) {
 			open: "<" + xml + ">", close: "</" + xml + ">", empty: "<" + xml + "/>",
 			json: string(appendJSONString(nil, m.Name)) + ":", cbor: string(appendCBORText(nil, m.Name))}
 		p.query[f.query] = i
-		p.named[f.name] = i
+		if m.Location == "" {
+			p.named[f.name] = i
+			p.bodied = true
+		} else {
+			f.location, f.wire, f.name = m.Location, m.Name, p.typ.Field(i).Name
+		}
 		f.plan = s.compile(m.Shape, t)
 	}
 }

@@ -344,6 +344,10 @@ func authError(x *exchange, kind authKind, text string) error {
 		e = api.Error{Code: "AuthFailure", Status: 401, Message: "AWS was not able to validate the provided access credentials"}
 	case x.protocol == api.EC2 && kind == expired:
 		e = api.Error{Code: "RequestExpired", Status: 400, Message: "Request has expired."}
+	case x.protocol == api.RestJSON:
+		codes := [...]string{missing: "MissingAuthenticationTokenException", incomplete: "IncompleteSignatureException",
+			unknownKey: "UnrecognizedClientException", mismatch: "InvalidSignatureException", expired: "InvalidSignatureException"}
+		e.Code, e.Status = codes[kind], 403
 	case (x.protocol == api.JSON || x.protocol == api.CBOR) && (x.svc == nil || !x.svc.QueryCompatible):
 		codes := [...]string{missing: "MissingAuthenticationTokenException", incomplete: "IncompleteSignatureException",
 			unknownKey: "UnrecognizedClientException", mismatch: "InvalidSignatureException", expired: "InvalidSignatureException"}

@@ -1,5 +1,5 @@
 // Package wire turns HTTP requests into calls and their results into HTTP answers, in the protocols that AWS clients
-// speak: query, ec2, JSON 1.0 and 1.1, and CBOR. It routes, checks signatures (SigV4), decodes, validates against the
+// speak: query, ec2, JSON 1.0 and 1.1, rest-json, and CBOR. It routes, checks signatures (SigV4), decodes, validates against the
 // model, and encodes; what an operation does is the Backend's.
 //
 // It is not a place for anything about one service: all it knows of services are the tables of package api, and an

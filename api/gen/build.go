@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -28,6 +29,8 @@ type op struct {
 	result  string
 	method  string
 	path    string
+	status  int
+	maxBody int64
 }
 
 // typ is one shape under its Go name. An operation's input and output are types of their own, named after the
@@ -55,10 +58,9 @@ func build(name string, m *model, listed map[string]bool, corrections []correcti
 	types := map[string]*typ{}
 	for _, opName := range slices.Sorted(slices.Values(m.Operations.names)) {
 		o, _ := m.Operations.get(opName)
-		entry := op{name: opName}
+		entry := op{name: opName, method: o.HTTP.Method, path: o.HTTP.RequestURI, status: o.HTTP.Status, maxBody: o.maxBody}
 		if listed[opName] {
 			delete(listed, opName)
-			entry.method, entry.path = o.HTTP.Method, o.HTTP.RequestURI
 			if o.Output != nil {
 				entry.result = o.Output.ResultWrapper
 			}
@@ -165,6 +167,14 @@ func (s *service) correct(c correction) error {
 	case "malformed":
 		s.faults.Malformed = c.target
 		return nil
+	case "body":
+		o, ok := s.model.Operations.get(c.target)
+		if !ok {
+			return fmt.Errorf("no operation %s", c.target)
+		}
+		var err error
+		o.maxBody, err = strconv.ParseInt(c.value, 10, 64)
+		return err
 	}
 	name, member, _ := strings.Cut(c.target, ".")
 	sh, ok := s.model.Shapes.get(name)
@@ -262,6 +272,9 @@ func (s *service) goType(shapeName string, element bool) string {
 func (s *service) member(sh *shape, name string) api.Member {
 	r := sh.Members.byKey[name]
 	m := api.Member{Name: name, Shape: s.index[export(r.Shape)], Required: sh.requires(name), Location: r.Location}
+	if sh.Payload == name {
+		m.Location = "payload"
+	}
 	query, xml := name, name
 	if r.LocationName != "" {
 		query, xml = r.LocationName, r.LocationName

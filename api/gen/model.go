@@ -31,9 +31,12 @@ type operation struct {
 	HTTP struct {
 		Method     string `json:"method"`
 		RequestURI string `json:"requestUri"`
+		Status     int    `json:"responseCode"`
 	} `json:"http"`
 	Input  *ref `json:"input"`
 	Output *ref `json:"output"`
+
+	maxBody int64 // corrections
 }
 
 type ref struct {

@@ -202,17 +202,22 @@ func (s *service) writeTables(b *bytes.Buffer) error {
 	b.WriteString("},\nOperations: []api.Operation{\n")
 	rest := m.Protocol == "rest-json"
 	for _, o := range s.operations {
-		if o.in == nil {
-			fmt.Fprintf(b, "{Name: %q},\n", o.name)
-			continue
+		fmt.Fprintf(b, "{Name: %q", o.name)
+		if o.in != nil {
+			fmt.Fprintf(b, ", In: func() any { return new(%s) }, Out: func() any { return new(%s) }, Input: %d, Output: %d",
+				o.in.name, o.out.name, s.index[o.in.name], s.index[o.out.name])
 		}
-		fmt.Fprintf(b, "{Name: %q, In: func() any { return new(%s) }, Out: func() any { return new(%s) }, Input: %d, Output: %d",
-			o.name, o.in.name, o.out.name, s.index[o.in.name], s.index[o.out.name])
 		if o.result != "" {
 			fmt.Fprintf(b, ", Result: %q", o.result)
 		}
 		if rest {
 			fmt.Fprintf(b, ", Method: %q, Path: %q", o.method, o.path)
+			if o.status != 0 && o.status != 200 {
+				fmt.Fprintf(b, ", Status: %d", o.status)
+			}
+		}
+		if o.maxBody != 0 {
+			fmt.Fprintf(b, ", MaxBody: %d", o.maxBody)
 		}
 		b.WriteString("},\n")
 	}
