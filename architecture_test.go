@@ -149,17 +149,19 @@ func (s source) importOf(name string) string {
 // translates, the command wires.
 func TestImportsGoOneWay(t *testing.T) {
 	allowed := map[string][]string{
-		"api":      {"api"},
-		"cloud":    {"api", "cloud"},
-		"wire":     {"api", "wire"},
-		"store":    {"store"},
-		"driver":   {"driver"},
-		"balancer": {"balancer"},
-		"loadgen":  {"loadgen"},
-		"flight":   {"api", "cloud", "flight"},
-		"daemon":   {"api", "cloud", "wire", "store", "driver", "balancer", "flight", "daemon"},
-		"demo":     {"loadgen", "demo"},
-		"sim":      {"api", "cloud", "flight", "sim"},
+		"api":       {"api"},
+		"cloud":     {"api", "cloud"},
+		"wire":      {"api", "wire"},
+		"store":     {"store"},
+		"driver":    {"driver", "tproxy"},
+		"balancer":  {"balancer"},
+		"addresses": {"addresses"},
+		"tproxy":    {"tproxy"},
+		"loadgen":   {"loadgen"},
+		"flight":    {"api", "cloud", "flight"},
+		"daemon":    {"api", "cloud", "wire", "store", "driver", "balancer", "addresses", "tproxy", "flight", "daemon"},
+		"demo":      {"loadgen", "demo"},
+		"sim":       {"api", "cloud", "flight", "sim"},
 	}
 	for _, s := range sources(t) {
 		root, _, _ := strings.Cut(s.pkg, "/")
