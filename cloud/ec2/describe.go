@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,23 +47,8 @@ func (s *Service) instanceFields() fields[Instance] {
 	public := field(func(i Instance) string { return i.PublicIP })
 	subnet := field(func(i Instance) string { return i.SubnetID })
 	vpc := field(func(i Instance) string { return i.VPCID })
-	association := func(tx *cloud.Tx, i Instance) []string {
-		if e, ok := s.elastic.Get(tx, i.ElasticIP); ok {
-			return one(e.AssociationID)
-		}
-		return nil
-	}
-	ipOwner := func(tx *cloud.Tx, i Instance) []string {
-		switch {
-		case i.PublicIP == "":
-			return nil
-		case i.ElasticIP == "":
-			return one("amazon")
-		}
-		return one(tx.Scope.Account)
-	}
 	eni := field(func(i Instance) string { return i.InterfaceID })
-	return fields[Instance]{
+	all := fields[Instance]{
 		"instance-id":               field(func(i Instance) string { return i.ID }),
 		"instance-state-name":       field(func(i Instance) string { return i.State }),
 		"instance-state-code":       field(func(i Instance) string { return strconv.Itoa(int(*stateShape(i.State).Code)) }),
@@ -93,10 +79,7 @@ func (s *Service) instanceFields() fields[Instance] {
 		"network-interface.network-interface-id": eni, "network-interface.subnet-id": subnet, "network-interface.vpc-id": vpc,
 		"network-interface.addresses.private-ip-address": private, "network-interface.private-ip-address": private,
 		"network-interface.addresses.association.public-ip": public, "network-interface.association.public-ip": public,
-		"network-interface.association.allocation-id":         field(func(i Instance) string { return i.ElasticIP }),
-		"network-interface.addresses.association.ip-owner-id": ipOwner, "network-interface.association.ip-owner-id": ipOwner,
-		"network-interface.association.association-id": association,
-		"instance.group-id":                            groupIDs, "group-id": groupIDs, "network-interface.group-id": groupIDs,
+		"instance.group-id": groupIDs, "group-id": groupIDs, "network-interface.group-id": groupIDs,
 		"instance.group-name": groupNames, "group-name": groupNames, "network-interface.group-name": groupNames,
 		"block-device-mapping.volume-id":             volumes(func(v Volume) string { return v.ID }),
 		"block-device-mapping.device-name":           volumes(func(v Volume) string { return v.Device }),
@@ -108,6 +91,32 @@ func (s *Service) instanceFields() fields[Instance] {
 		"metadata-options.http-tokens":                 field(func(i Instance) string { return i.Metadata.HTTPTokens }),
 		"metadata-options.http-endpoint":               field(func(i Instance) string { return i.Metadata.HTTPEndpoint }),
 		"metadata-options.http-put-response-hop-limit": field(func(i Instance) string { return strconv.Itoa(i.Metadata.HopLimit) }),
+	}
+	maps.Copy(all, s.associationFields())
+	return all
+}
+
+// associationFields are what filters see of an instance's public address.
+func (s *Service) associationFields() fields[Instance] {
+	association := func(tx *cloud.Tx, i Instance) []string {
+		if e, ok := s.elastic.Get(tx, i.ElasticIP); ok {
+			return one(e.AssociationID)
+		}
+		return nil
+	}
+	ipOwner := func(tx *cloud.Tx, i Instance) []string {
+		switch {
+		case i.PublicIP == "":
+			return nil
+		case i.ElasticIP == "":
+			return one("amazon")
+		}
+		return one(tx.Scope.Account)
+	}
+	return fields[Instance]{
+		"network-interface.association.allocation-id":         field(func(i Instance) string { return i.ElasticIP }),
+		"network-interface.addresses.association.ip-owner-id": ipOwner, "network-interface.association.ip-owner-id": ipOwner,
+		"network-interface.association.association-id": association,
 	}
 }
 

@@ -31,9 +31,7 @@ func handle[In, Out any](s *Service, name string, h func(*cloud.Tx, *In) (*Out, 
 }
 
 func (s *Service) makeOperations() []cloud.Operation {
-	return []cloud.Operation{
-		handle(s, "AllocateAddress", s.AllocateAddress).But("there are no pools but Amazon's: CustomerOwnedIpv4Pool and IpamPoolId are refused"),
-		handle(s, "AssociateAddress", s.AssociateAddress),
+	return append(s.addressOperations(), []cloud.Operation{
 		handle(s, "AuthorizeSecurityGroupEgress", s.AuthorizeSecurityGroupEgress).StoredOnly(notEnforced),
 		handle(s, "AuthorizeSecurityGroupIngress", s.AuthorizeSecurityGroupIngress).StoredOnly(notEnforced),
 		handle(s, "CopyImage", s.CopyImage).But("Encrypted and KmsKeyId are not kept: nothing is encrypted"),
@@ -55,7 +53,6 @@ func (s *Service) makeOperations() []cloud.Operation {
 		handle(s, "DeleteVpc", s.DeleteVpc),
 		handle(s, "DeregisterImage", s.DeregisterImage),
 		handle(s, "DescribeAccountAttributes", s.DescribeAccountAttributes),
-		handle(s, "DescribeAddresses", s.DescribeAddresses),
 		handle(s, "DescribeAvailabilityZones", s.DescribeAvailabilityZones),
 		handle(s, "DescribeDhcpOptions", s.DescribeDhcpOptions),
 		handle(s, "DescribeImageAttribute", s.DescribeImageAttribute),
@@ -71,8 +68,6 @@ func (s *Service) makeOperations() []cloud.Operation {
 		handle(s, "DescribeLaunchTemplateVersions", s.DescribeLaunchTemplateVersions),
 		handle(s, "DescribeLaunchTemplates", s.DescribeLaunchTemplates),
 		handle(s, "DescribeNetworkAcls", s.DescribeNetworkAcls),
-		handle(s, "DescribeNetworkInterfaceAttribute", s.DescribeNetworkInterfaceAttribute),
-		handle(s, "DescribeNetworkInterfaces", s.DescribeNetworkInterfaces),
 		handle(s, "DescribePlacementGroups", s.DescribePlacementGroups).But("there are no placement groups: the list is empty"),
 		handle(s, "DescribeRegions", s.DescribeRegions),
 		handle(s, "DescribeRouteTables", s.DescribeRouteTables),
@@ -85,7 +80,6 @@ func (s *Service) makeOperations() []cloud.Operation {
 		handle(s, "DescribeVolumes", s.DescribeVolumes).But("volumes other than an instance's root are stored"),
 		handle(s, "DescribeVpcAttribute", s.DescribeVpcAttribute),
 		handle(s, "DescribeVpcs", s.DescribeVpcs),
-		handle(s, "DisassociateAddress", s.DisassociateAddress),
 		handle(s, "GetConsoleOutput", s.GetConsoleOutput),
 		handle(s, "GetLaunchTemplateData", s.GetLaunchTemplateData),
 		handle(s, "ImportKeyPair", s.ImportKeyPair),
@@ -93,12 +87,10 @@ func (s *Service) makeOperations() []cloud.Operation {
 		handle(s, "ModifyInstanceAttribute", s.ModifyInstanceAttribute).But("SourceDestCheck, EbsOptimized and DeleteOnTermination are stored"),
 		handle(s, "ModifyInstanceMetadataOptions", s.ModifyInstanceMetadataOptions).But("HttpProtocolIpv6 is stored"),
 		handle(s, "ModifyLaunchTemplate", s.ModifyLaunchTemplate),
-		handle(s, "ModifyNetworkInterfaceAttribute", s.ModifyNetworkInterfaceAttribute).But("SourceDestCheck is stored; other attributes are refused"),
 		handle(s, "ModifySubnetAttribute", s.ModifySubnetAttribute),
 		handle(s, "ModifyVpcAttribute", s.ModifyVpcAttribute).StoredOnly("the attributes are stored"),
 		handle(s, "MonitorInstances", s.MonitorInstances),
 		handle(s, "RebootInstances", s.RebootInstances),
-		handle(s, "ReleaseAddress", s.ReleaseAddress),
 		handle(s, "RevokeSecurityGroupEgress", s.RevokeSecurityGroupEgress).StoredOnly(notEnforced),
 		handle(s, "RevokeSecurityGroupIngress", s.RevokeSecurityGroupIngress).StoredOnly(notEnforced),
 		handle(s, "RunInstances", s.RunInstances).But(runStored),
@@ -109,6 +101,20 @@ func (s *Service) makeOperations() []cloud.Operation {
 		// Billow's own, for the daemon; no client can reach them.
 		cloud.Handle("instance-metadata", s.metadata),
 		cloud.Handle("import-image", s.importImage),
+	}...)
+}
+
+// addressOperations are those on Elastic IPs and network interfaces.
+func (s *Service) addressOperations() []cloud.Operation {
+	return []cloud.Operation{
+		handle(s, "AllocateAddress", s.AllocateAddress).But("there are no pools but Amazon's: CustomerOwnedIpv4Pool and IpamPoolId are refused"),
+		handle(s, "AssociateAddress", s.AssociateAddress),
+		handle(s, "DescribeAddresses", s.DescribeAddresses),
+		handle(s, "DescribeNetworkInterfaceAttribute", s.DescribeNetworkInterfaceAttribute),
+		handle(s, "DescribeNetworkInterfaces", s.DescribeNetworkInterfaces),
+		handle(s, "DisassociateAddress", s.DisassociateAddress),
+		handle(s, "ModifyNetworkInterfaceAttribute", s.ModifyNetworkInterfaceAttribute).But("SourceDestCheck is stored; other attributes are refused"),
+		handle(s, "ReleaseAddress", s.ReleaseAddress),
 	}
 }
 
