@@ -1,11 +1,11 @@
 // Package driver is the seam between the daemon and whatever runs instances on
 // this host: Linux namespaces (driver/netns) or nothing at all (driver/sim).
 //
-// It is not a scheduler and knows no AWS resource beside the instance and the
-// image: no groups, no volumes, no names. The one idea is that every method is
-// a wish made idempotent by an ID. A wish may be repeated, may come late and
-// its answer may be lost; Inventory is the only truth, and the daemon asks for
-// it again and again.
+// It is not a scheduler and knows no AWS resource beside the instance, the
+// image, the volume and the snapshot: no groups, no addresses, no names. The one
+// idea is that every method is a wish made idempotent by an ID. A wish may be
+// repeated, may come late and its answer may be lost; Inventory is the only
+// truth, and the daemon asks for it again and again.
 //
 // Invariants: at most one instance per ID exists; a stopped instance keeps its
 // disk; a terminated ID leaves nothing behind; instances outlive Close and the
@@ -54,7 +54,8 @@ type Driver interface {
 	// spec. A stopped instance stays stopped and is an error.
 	Reboot(ctx context.Context, id string) error
 
-	// Terminate removes processes, network and disk. An unknown ID is no error.
+	// Terminate removes processes, network and disk, and detaches volumes. An
+	// unknown ID is no error.
 	Terminate(ctx context.Context, id string) error
 
 	// CreateImage makes an image of the instance's disk as it is now; what the
@@ -87,11 +88,13 @@ type Driver interface {
 	// the driver has none.
 	Network() Network
 
+	Volumes
+
 	// Events tells early what the next Inventory would tell anyway. A slow
 	// reader loses events. The channel is closed by Close.
 	Events() <-chan Event
 
-	// Reset removes every instance and image.
+	// Reset removes every instance, image, volume and snapshot.
 	Reset(ctx context.Context) error
 
 	// Close lets go of the instances; they go on running and the next driver
@@ -117,7 +120,7 @@ type Network interface {
 type Spec struct {
 	ID string // i-0123456789abcdef0; letters, digits and '-' only
 
-	// ImageID names an image made by CreateImage. Empty is the built-in image,
+	// ImageID names an image made by CreateImage or ImportImage. Empty is the built-in image,
 	// which is there without a download; what it holds is the driver's affair.
 	ImageID string
 
@@ -132,6 +135,10 @@ type Spec struct {
 
 	// UserData runs once, at the first boot, as EC-IN-07 says.
 	UserData []byte
+
+	// Volumes are attached before it boots, beside those that it has already.
+	// They exist.
+	Volumes []Attachment
 }
 
 // State is what an instance is on the host. Everything between (pending,
@@ -146,7 +153,9 @@ const (
 // Inventory is everything that exists on the host.
 type Inventory struct {
 	Instances []Instance
-	Images    []string // IDs of the images made by CreateImage
+	Images    []string // IDs of the images made by CreateImage and ImportImage
+	Volumes   []Volume
+	Snapshots []Snapshot
 }
 
 // Instance is one line of the inventory.

@@ -1,6 +1,9 @@
 package driver
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,62}$`)
 
@@ -21,4 +24,20 @@ func (s Spec) Validate() error {
 		return Errorf(CodeInvalid, "The host name of instance %s is longer than 64 characters.", s.ID)
 	}
 	return nil
+}
+
+var devicePattern = regexp.MustCompile(`^(/dev/)?(sd|xvd)([a-z]{1,2})([0-9]{0,2})$`)
+
+// DeviceNames gives the names below /dev that a guest finds a volume under when
+// a device name was asked for; none if the name is not good.
+func DeviceNames(device string) []string {
+	m := devicePattern.FindStringSubmatch(device)
+	if m == nil {
+		return nil
+	}
+	names := []string{"sd" + m[3] + m[4], "xvd" + m[3] + m[4]}
+	if strings.HasPrefix(m[2], "xvd") {
+		names[0], names[1] = names[1], names[0]
+	}
+	return names
 }

@@ -35,6 +35,7 @@ type Kind struct {
 	LimitsCPU, LimitsMemory bool
 	Images                  bool
 	Persistent              bool // instances outlive the driver
+	GrowsMounted            bool // a file system may be grown while it is mounted
 
 	// KillInstance ends the instance as a crash would.
 	KillInstance func(t *testing.T, dir, id string)
@@ -53,6 +54,7 @@ func Run(t *testing.T, kind Kind) {
 	t.Run("Lifecycle", s.lifecycle)
 	t.Run("Mistakes", s.mistakes)
 	t.Run("Reset", s.reset)
+	t.Run("VolumeRecords", s.volumeRecords)
 	s.real(t, "Dial", true, s.dial)
 	s.real(t, "UserData", true, s.userData)
 	s.real(t, "Exec", true, s.exec)
@@ -62,6 +64,7 @@ func Run(t *testing.T, kind Kind) {
 	s.real(t, "Isolation", true, s.isolation)
 	s.real(t, "CloudAddress", true, s.cloudAddress)
 	s.real(t, "Neighbours", true, s.neighbours)
+	s.real(t, "Volumes", true, s.volumes)
 	s.real(t, "Measure", true, s.measure)
 	s.real(t, "LimitCPU", kind.LimitsCPU, s.limitCPU)
 	s.real(t, "LimitMemory", kind.LimitsMemory, s.limitMemory)

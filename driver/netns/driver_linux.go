@@ -24,6 +24,7 @@ type Driver struct {
 	dir      *os.File // the keeper's directory
 	rootless bool
 	notes    []string
+	none     string // why there are no volumes
 	network  *network
 	events   chan driver.Event
 	closing  chan struct{}
@@ -119,7 +120,7 @@ func (d *Driver) connect() (*json.Decoder, error) {
 			}
 			conn.Close()
 		default:
-			d.notes, d.stream = hello.Notes, conn
+			d.notes, d.none, d.stream = hello.Notes, hello.NoVolumes, conn
 			d.network.forget()
 			return reader, nil
 		}

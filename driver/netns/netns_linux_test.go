@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/billow-cloud/billow/driver"
 	"github.com/billow-cloud/billow/driver/drivertest"
 	"github.com/billow-cloud/billow/driver/netns/keeper"
@@ -29,6 +31,10 @@ func kind(rootless bool) drivertest.Kind {
 	if rootless {
 		k.Name = "netns-rootless"
 	}
+	status, _ := os.ReadFile("/proc/self/status")
+	_, capabilities, _ := strings.Cut(string(status), "CapEff:")
+	mask, _ := strconv.ParseUint(strings.Fields(capabilities + " 0")[0], 16, 64)
+	k.GrowsMounted = mask&(1<<unix.CAP_SYS_RESOURCE) != 0
 	return k
 }
 
@@ -241,7 +247,13 @@ func leaks(dir string) (left []string) {
 		groups, _ := filepath.Glob(pattern + keeper.GroupName(dir))
 		left = append(left, groups...)
 	}
-	for _, of := range []string{"instances", "images", "layers"} {
+	loops, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	for _, path := range loops {
+		if backing, _ := os.ReadFile(path); strings.HasPrefix(string(backing), dir+"/") {
+			left = append(left, path)
+		}
+	}
+	for _, of := range []string{"instances", "images", "layers", "ebs/volumes", "ebs/snapshots"} {
 		files, _ := filepath.Glob(filepath.Join(dir, of, "*"))
 		left = append(left, files...)
 	}

@@ -37,7 +37,7 @@ type Config struct {
 // ErrNoProcesses answers whatever would need a real instance.
 var ErrNoProcesses = errors.New("the sim driver runs no processes: start the server with --driver netns to have real instances")
 
-// line is one change in the file: an instance or an image as it is now.
+// line is one change in the file: an instance, image, volume or snapshot as it is now.
 type line struct {
 	ID     string
 	Image  bool          `json:",omitempty"`
@@ -46,6 +46,9 @@ type line struct {
 	Start  time.Time     `json:",omitzero"`
 	Reason driver.Reason `json:",omitempty"`
 	Spec   *driver.Spec  `json:",omitempty"`
+
+	Volume   *driver.Volume   `json:",omitempty"`
+	Snapshot *driver.Snapshot `json:",omitempty"`
 }
 
 // Driver is a driver.Driver. Make one with New.
@@ -56,6 +59,8 @@ type Driver struct {
 	mu        sync.Mutex
 	instances map[string]*line
 	images    map[string]*line
+	volumes   map[string]*line
+	snapshots map[string]*line
 	addresses map[netip.Addr]string    // of all instances, to who has it
 	booting   map[string]chan struct{} // closed when the boot is over
 	file      *os.File
@@ -68,7 +73,8 @@ var _ driver.Driver = (*Driver)(nil)
 func New(config Config) (*Driver, error) {
 	d := &Driver{
 		boot: config.Boot, events: make(chan driver.Event, 1024),
-		instances: map[string]*line{}, images: map[string]*line{}, addresses: map[netip.Addr]string{}, booting: map[string]chan struct{}{},
+		instances: map[string]*line{}, images: map[string]*line{}, volumes: map[string]*line{}, snapshots: map[string]*line{},
+		addresses: map[netip.Addr]string{}, booting: map[string]chan struct{}{},
 	}
 	if config.Dir == "" {
 		return d, nil
@@ -91,7 +97,7 @@ func (d *Driver) rewrite(path string) (err error) {
 	if d.file, err = os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600); err != nil {
 		return err
 	}
-	for _, all := range []map[string]*line{d.images, d.instances} {
+	for _, all := range []map[string]*line{d.images, d.snapshots, d.instances, d.volumes} {
 		for _, l := range all {
 			err = errors.Join(err, d.save(l))
 		}
@@ -118,12 +124,17 @@ func (d *Driver) read(path string) error {
 	scanner.Buffer(nil, 1<<20)
 	for scanner.Scan() {
 		l := &line{}
-		if json.Unmarshal(scanner.Bytes(), l) != nil || !l.Image && !l.Gone && l.Spec == nil {
+		if json.Unmarshal(scanner.Bytes(), l) != nil || !l.Image && !l.Gone && l.Spec == nil && l.Volume == nil && l.Snapshot == nil {
 			continue // a line cut short by a crash: that change was never answered
 		}
 		all := d.instances
-		if l.Image {
+		switch {
+		case l.Image:
 			all = d.images
+		case l.Volume != nil:
+			all = d.volumes
+		case l.Snapshot != nil:
+			all = d.snapshots
 		}
 		if l.Gone {
 			delete(all, l.ID)
@@ -224,7 +235,12 @@ func (d *Driver) run(ctx context.Context, spec driver.Spec, launch bool) error {
 			return notFound(spec.ID) // terminated meanwhile
 		}
 	}
-	spec.UserData = nil // nothing will run it
+	for _, v := range spec.Volumes {
+		if err := d.attach(v.VolumeID, spec.ID, v.Device); err != nil {
+			return err
+		}
+	}
+	spec.UserData, spec.Volumes = nil, nil // nothing will run the first; the others are attached
 	l = &line{ID: spec.ID, State: driver.Running, Start: time.Now(), Spec: &spec}
 	if err := d.save(l); err != nil {
 		return err
@@ -304,7 +320,7 @@ func (d *Driver) Terminate(ctx context.Context, id string) error {
 	}
 	delete(d.instances, id)
 	delete(d.addresses, l.Spec.PrivateIP)
-	return nil
+	return d.detachAll(id)
 }
 
 // CreateImage implements driver.Driver.
@@ -355,6 +371,7 @@ func (d *Driver) Inventory(ctx context.Context) (driver.Inventory, error) {
 	}
 	slices.SortFunc(all.Instances, func(a, b driver.Instance) int { return cmp.Compare(a.ID, b.ID) })
 	slices.Sort(all.Images)
+	d.inventoryVolumes(&all)
 	return all, nil
 }
 
@@ -411,6 +428,8 @@ func (d *Driver) Reset(ctx context.Context) error {
 	}
 	clear(d.instances)
 	clear(d.images)
+	clear(d.volumes)
+	clear(d.snapshots)
 	clear(d.addresses)
 	if d.file == nil {
 		return nil

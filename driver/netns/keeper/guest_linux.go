@@ -284,3 +284,33 @@ func receivedFiles(control []byte) (files []*os.File) {
 	}
 	return files
 }
+
+// within runs do on a thread that is in the guest's mount namespace, with its
+// root directory; the thread is thrown away. Other namespaces and all rights
+// stay the keeper's.
+func (g *guest) within(do func() error) error {
+	g.mu.Lock()
+	if g.gone {
+		g.mu.Unlock()
+		return errGone
+	}
+	pidfd, err := unix.FcntlInt(uintptr(g.pidfd), unix.F_DUPFD_CLOEXEC, 3)
+	g.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(pidfd)
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked
+		err := unix.Unshare(unix.CLONE_FS)
+		if err == nil {
+			err = unix.Setns(pidfd, unix.CLONE_NEWNS)
+		}
+		if err == nil {
+			err = do()
+		}
+		done <- err
+	}()
+	return <-done
+}

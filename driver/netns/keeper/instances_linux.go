@@ -67,6 +67,7 @@ type boot struct {
 	reason  driver.Reason // why it ends, once that is known; guarded by keeper.mu
 	over    chan struct{} // closed when everything of it is cleaned up
 	used    usage         // guarded by keeper.mu
+	mounts  *mounts
 }
 
 func (i *instance) path(parts ...string) string {
@@ -143,6 +144,7 @@ func (k *keeper) launch(spec *driver.Spec) error {
 // forget removes every trace of an instance that does not run.
 func (k *keeper) forget(i *instance) {
 	i.gone = true
+	k.freeVolumes(i)
 	// The record goes first: without it, a new keeper clears the rest away.
 	os.Remove(i.path("instance.json"))
 	os.RemoveAll(i.path())
@@ -168,6 +170,15 @@ func (k *keeper) start(i *instance) (err error) {
 			k.releaseNetwork(i, address)
 		}
 	}()
+	defer func() {
+		if err != nil {
+			k.leaveVolumes(i)
+		}
+	}()
+	nodes, err := k.takeVolumes(i)
+	if err != nil {
+		return err
+	}
 	k.mu.Lock()
 	i.record.Up = true
 	k.mu.Unlock()
@@ -186,7 +197,7 @@ func (k *keeper) start(i *instance) (err error) {
 	// The inside and the network are made at the same time, by two processes.
 	network := make(chan error, 1)
 	go func() { network <- k.vpc.attach(i.record.Spec, g.pid, g.pidfd) }()
-	err = g.setup(k.steps(i))
+	err = g.setup(k.steps(i, nodes))
 	if err = errors.Join(err, <-network); err != nil {
 		g.destroy()
 		place.remove()
@@ -194,6 +205,7 @@ func (k *keeper) start(i *instance) (err error) {
 	}
 	b := &boot{guest: g, place: place, address: address, power: g.file("power"), started: time.Now(), over: make(chan struct{})}
 	b.console = newConsole(i.path("console.log"), g.file("console"), g.file("log"))
+	b.mounts = k.supervise(i, b, g.file("supervisor"))
 	k.mu.Lock()
 	i.boot, i.launched, i.rebooting = b, true, false
 	k.mu.Unlock()
@@ -231,6 +243,8 @@ func (k *keeper) attend(i *instance, b *boot) {
 	k.releaseNetwork(i, b.address)
 	b.place.remove()
 	b.console.finish()
+	b.mounts.stop()
+	k.leaveVolumes(i)
 	if b.power != nil {
 		b.power.Close()
 	}
@@ -405,6 +419,7 @@ func (k *keeper) reset(ctx context.Context) error {
 		})
 	}
 	group.Wait()
+	k.resetVolumes()
 	entries, _ := os.ReadDir("images")
 	for _, entry := range entries {
 		os.Remove(filepath.Join("images", entry.Name()))

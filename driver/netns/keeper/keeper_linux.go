@@ -37,11 +37,14 @@ type keeper struct {
 	cgroups    *cgroups
 	vpc        *vpc
 	filter     []byte // seccomp
+	noVolumes  string // why there are none; empty when there can be
 
 	mu          sync.Mutex
 	instances   map[string]*instance
 	images      map[string]imageRecord
 	making      map[string]bool // layers under construction
+	volumes     map[string]*volume
+	snapshots   map[string]*snapshot
 	addresses   map[netip.Addr]*instance
 	subscribers map[chan driver.Event]bool
 	busy        int // requests under way
@@ -72,9 +75,11 @@ func init() {
 func start(rootless bool) (*keeper, error) {
 	k := &keeper{
 		rootless: rootless, instances: map[string]*instance{}, images: map[string]imageRecord{}, making: map[string]bool{},
-		addresses: map[netip.Addr]*instance{}, subscribers: map[chan driver.Event]bool{}, filter: seccompFilter(),
-		executable: "/proc/self/exe", baseMade: make(chan struct{}),
+		addresses: map[netip.Addr]*instance{}, subscribers: map[chan driver.Event]bool{},
+		volumes: map[string]*volume{}, snapshots: map[string]*snapshot{},
+		executable: "/proc/self/exe", baseMade: make(chan struct{}), noVolumes: whyNoLoops(rootless),
 	}
+	k.filter = seccompFilter(k.noVolumes == "")
 	if err := k.takeLock(); err != nil {
 		return nil, err
 	}
@@ -104,9 +109,10 @@ func start(rootless bool) (*keeper, error) {
 	if k.vpc, err = newVPC(); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(k.loadImages(), k.load()); err != nil {
+	if err := errors.Join(k.loadImages(), k.load(), k.loadVolumes()); err != nil {
 		return nil, err
 	}
+	k.sweepLoops()
 	k.sweepLayers()
 	for _, root := range append(k.cgroups.hierarchies[:len(k.cgroups.hierarchies):len(k.cgroups.hierarchies)], k.cgroups.unified) {
 		if root != "" {
@@ -291,6 +297,7 @@ func (k *keeper) inventory() *driver.Inventory {
 		all.Instances = append(all.Instances, one)
 	}
 	slices.SortFunc(all.Instances, func(a, b driver.Instance) int { return cmp.Compare(a.ID, b.ID) })
+	k.inventoryVolumes(all)
 	return all
 }
 
@@ -300,6 +307,9 @@ func (k *keeper) notes() []string {
 	}
 	if k.rootless {
 		notes = append(notes, "Without root, an instance has one user only: programs that change to another user (su, sudo, some servers' workers) fail, and the host's own files below /usr can be replaced but not changed in place.")
+	}
+	if k.noVolumes != "" {
+		notes = append(notes, k.noVolumes)
 	}
 	if len(k.filter) == 0 {
 		notes = append(notes, "There is no system call filter for this kind of processor.")
@@ -331,6 +341,18 @@ func (k *keeper) do(ctx context.Context, req *Request) (*Response, error) {
 		return nil, k.createImage(req.ImageID, req.ID)
 	case "delete-image":
 		return nil, k.deleteImage(req.ImageID)
+	case "create-volume":
+		return nil, k.createVolume(req.ID, req.Bytes, req.SnapshotID)
+	case "delete-volume":
+		return nil, k.deleteVolume(req.ID)
+	case "attach-volume":
+		return nil, k.attachVolume(req.ID, req.InstanceID, req.Device)
+	case "detach-volume":
+		return nil, k.detachVolume(req.ID, req.InstanceID, req.Force)
+	case "resize-volume":
+		return nil, k.resizeVolume(req.ID, req.Bytes)
+	case "delete-snapshot":
+		return nil, k.deleteSnapshot(req.ID)
 	case "inventory":
 		return &Response{Inventory: k.inventory()}, nil
 	case "measure":

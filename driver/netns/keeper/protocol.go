@@ -20,7 +20,7 @@ import (
 
 // Version changes when the protocol or the layout on disk does. A keeper of
 // another version is taken down by the driver.
-const Version = 1
+const Version = 2
 
 // Names of files in the driver's directory.
 const (
@@ -39,12 +39,23 @@ const (
 // Request is one wish. Each has a connection of its own and is answered by one
 // Response; closing the connection gives the answer up, not the wish.
 type Request struct {
-	Op string // hello launch start stop reboot terminate create-image delete-image inventory measure console exec sockets address events reset quit
+	Op string // hello launch start stop reboot terminate create-image delete-image inventory measure console exec sockets address events reset quit;
+	// create-volume delete-volume attach-volume detach-volume resize-volume create-snapshot delete-snapshot import-image
 
 	ID      string       `json:",omitempty"`
 	ImageID string       `json:",omitempty"`
 	Spec    *driver.Spec `json:",omitempty"`
 	Force   bool         `json:",omitempty"`
+
+	// Volumes and snapshots; ID is the volume's or the snapshot's own.
+	InstanceID string `json:",omitempty"`
+	VolumeID   string `json:",omitempty"`
+	SnapshotID string `json:",omitempty"`
+	Device     string `json:",omitempty"`
+	Bytes      int64  `json:",omitempty"`
+
+	// import-image: the archive travels as a descriptor.
+	Config *driver.ImageConfig `json:",omitempty"`
 
 	// exec: standard streams travel as descriptors, unless TTY.
 	Args []string `json:",omitempty"`
@@ -67,7 +78,8 @@ type Response struct {
 	Inventory *driver.Inventory `json:",omitempty"`
 	Usage     []driver.Usage    `json:",omitempty"`
 	Data      []byte            `json:",omitempty"`
-	Started   bool              `json:",omitempty"` // exec: the terminal comes beside it
+	Started   bool              `json:",omitempty"` // exec: the terminal comes beside it; create-snapshot: it is taken
+	NoVolumes string            `json:",omitempty"` // events
 	ExitCode  int               `json:",omitempty"`
 	Event     *driver.Event     `json:",omitempty"`
 }
@@ -79,7 +91,7 @@ type Failure struct {
 	ExitCode      int    `json:",omitempty"`
 }
 
-var kinds = map[string]error{"not-found": driver.ErrNotFound, "not-running": driver.ErrNotRunning}
+var kinds = map[string]error{"not-found": driver.ErrNotFound, "not-running": driver.ErrNotRunning, "busy": driver.ErrBusy}
 
 // Fail packs an error.
 func Fail(err error) *Failure {

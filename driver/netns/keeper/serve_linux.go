@@ -40,6 +40,9 @@ func (k *keeper) serve(conn *net.UnixConn) {
 		k.serveExec(conn, req, files)
 	case "sockets":
 		k.serveSockets(conn, req)
+	case "create-snapshot":
+		err := k.createSnapshot(req.ID, req.VolumeID, func() { respond(conn, &Response{Started: true}) })
+		respond(conn, &Response{Error: Fail(err)})
 	default:
 		res, err := k.do(context.Background(), req)
 		if res == nil {
@@ -106,7 +109,7 @@ func WriteAll(conn *net.UnixConn, text, rights []byte) error {
 func (k *keeper) serveEvents(conn *net.UnixConn) {
 	events := k.subscribe()
 	defer k.unsubscribe(events)
-	if respond(conn, &Response{Version: Version, PID: os.Getpid(), Notes: k.notes()}) != nil {
+	if respond(conn, &Response{Version: Version, PID: os.Getpid(), Notes: k.notes(), NoVolumes: k.noVolumes}) != nil {
 		return
 	}
 	left := closed(conn)

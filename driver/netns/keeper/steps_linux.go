@@ -18,7 +18,7 @@ import (
 // Mounting below mnt before leaving is safe although the tree is the
 // instance's own: /proc, /sys, /dev, /run and the top directories are mount
 // points whenever it runs, so it cannot replace them by links.
-func (k *keeper) steps(i *instance) []string {
+func (k *keeper) steps(i *instance, nodes []node) []string {
 	const mnt = "mnt" // the same for all: each has a mount namespace of its own
 	in := func(path string) string { return filepath.Join(mnt, path) }
 	num := func(n int) string { return strconv.Itoa(n) }
@@ -62,6 +62,9 @@ func (k *keeper) steps(i *instance) []string {
 	add("mkdir", in("dev/shm"), num(0o1777))
 	add("mount", "tmpfs", in("dev/shm"), "tmpfs", num(unix.MS_NOSUID|unix.MS_NODEV), "mode=1777")
 	add("mkfifo", in("dev/console"), num(0o622))
+	for _, n := range nodes {
+		add("mknod", in("dev/"+n.name), num(nodeMode), strconv.FormatUint(n.dev, 10))
+	}
 
 	add("mount", "tmpfs", in("run"), "tmpfs", num(unix.MS_NOSUID|unix.MS_NODEV), "mode=755")
 	add("mkdir", in("run/lock"), num(0o777))
@@ -76,7 +79,7 @@ func (k *keeper) steps(i *instance) []string {
 	add("open?", "log", "/var/log/cloud-init-output.log", num(unix.O_CREAT|unix.O_APPEND|unix.O_WRONLY))
 	add("hostname", i.hostname())
 	if len(k.filter) > 0 {
-		add("seccomp", string(k.filter))
+		add("seccomp", string(k.filter), num(unix.SYS_SECCOMP))
 	}
 	add("caps", strconv.FormatUint(keptCapabilities(), 10))
 	return steps

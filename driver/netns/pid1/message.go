@@ -79,7 +79,8 @@ func split(rest []byte) (fields []string, ok bool) {
 //	chmod PATH MODE               open NAME PATH FLAGS   (sends Descriptor)
 //	pivot NEWROOT                 hostname NAME
 //	console PATH                  (becomes standard output and error)
-//	seccomp FILTER                caps MASK              (drops all others)
+//	mknod PATH MODE DEVICE        caps MASK              (drops all others)
+//	seccomp FILTER CALL           (sends Descriptor "supervisor" if it can)
 func Step(op string, args ...string) string {
 	return string(Encode(0, append([]string{op}, args...)...)[1:])
 }
