@@ -26,6 +26,8 @@ type Reader struct {
 	End End
 	// Cut says that the segment has no end: it is being written, or its server was killed. What is there is whole.
 	Cut bool
+	// Damaged is why nothing more can be read although there is more.
+	Damaged error
 
 	file    io.Closer
 	z       *zstd.Decoder
@@ -47,6 +49,10 @@ func Files(path string) ([]string, error) {
 	}
 	for _, dir := range []string{path, filepath.Join(path, Folder)} {
 		files, err := filepath.Glob(filepath.Join(dir, "*"+Suffix))
+		files = slices.DeleteFunc(files, func(f string) bool {
+			info, err := os.Stat(f)
+			return err == nil && !info.Mode().IsRegular()
+		})
 		if err == nil && len(files) > 0 {
 			slices.Sort(files)
 			return files, nil
@@ -55,8 +61,11 @@ func Files(path string) ([]string, error) {
 	return nil, fmt.Errorf("there is no flight recording in %s; a server keeps one in its data directory unless it runs with --flight off", path)
 }
 
-// ErrEmpty says that a segment was cut off before its first step.
-var ErrEmpty = errors.New("the segment is cut off before its first step")
+// What Open and Load say of a segment from which no step can be read.
+var (
+	ErrEmpty   = errors.New("the segment is cut off before its first step")
+	ErrDamaged = errors.New("the segment is damaged")
+)
 
 // maxRecord bounds what a damaged length can ask for.
 const maxRecord = 1 << 31
@@ -85,12 +94,12 @@ func (r *Reader) head() error {
 	kind, text, err := r.next()
 	switch {
 	case errors.Is(err, zstd.ErrMagicMismatch) || err == nil && kind != recordHeader:
-		return fmt.Errorf("%s is not a flight recording", r.Path)
+		return &notRecording{r.Path}
 	case err != nil:
-		return fmt.Errorf("%s: %w", r.Path, ErrEmpty)
+		return r.unread(err)
 	}
 	if err := json.Unmarshal(text, &r.Header); err != nil {
-		return fmt.Errorf("%s is not a flight recording: %w", r.Path, err)
+		return &notRecording{r.Path}
 	}
 	if r.Header.Format != Format {
 		return fmt.Errorf("%s is in format %d, this build reads format %d", r.Path, r.Header.Format, Format)
@@ -98,20 +107,39 @@ func (r *Reader) head() error {
 	return nil
 }
 
+// notRecording is an ErrDamaged: the file may be another one, or one whose beginning is lost.
+type notRecording struct{ path string }
+
+func (e *notRecording) Error() string { return e.path + " is not a flight recording" }
+func (e *notRecording) Unwrap() error { return ErrDamaged }
+
+// unread is why no step can be read.
+func (r *Reader) unread(err error) error {
+	if cutOff(err) {
+		return fmt.Errorf("%s: %w", r.Path, ErrEmpty)
+	}
+	return fmt.Errorf("%s: %w: %w", r.Path, ErrDamaged, err)
+}
+
+// cutOff tells a file that ends early from one with something else in it than was written.
+func cutOff(err error) bool { return err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) }
+
 // Close closes the file.
 func (r *Reader) Close() error {
 	r.z.Close()
 	return r.file.Close()
 }
 
-// next reads one record. Whatever goes wrong in the file means that it is cut off there: io.ErrUnexpectedEOF.
+var errLong = errors.New("a record is longer than any that is written")
+
+// next reads one record. The error is a cutOff one where the file ends.
 func (r *Reader) next() (kind byte, content []byte, err error) {
 	n, err := binary.ReadUvarint(r.records)
 	if err == nil {
 		kind, err = r.records.ReadByte()
 	}
 	if err == nil && n > maxRecord {
-		err = io.ErrUnexpectedEOF
+		err = errLong
 	}
 	if err != nil {
 		return 0, nil, err
@@ -130,7 +158,7 @@ func (r *Reader) Load(row func(table, key string, data []byte) error) (cloud.Mom
 	for {
 		kind, content, err := r.next()
 		if err != nil {
-			return cloud.Moment{}, fmt.Errorf("%s: %w", r.Path, ErrEmpty)
+			return cloud.Moment{}, r.unread(err)
 		}
 		s := &source{b: content}
 		switch kind {
@@ -140,23 +168,25 @@ func (r *Reader) Load(row func(table, key string, data []byte) error) (cloud.Mom
 			x := getRow(s)
 			if s.err == nil {
 				if err := row(x.Table, x.Key, x.Data); err != nil {
-					return cloud.Moment{}, err
+					return cloud.Moment{}, fmt.Errorf("%s: %w: %w", r.Path, ErrDamaged, err)
 				}
 			}
 		case recordBegin:
 			return r.moment, nil
 		}
 		if s.err != nil {
-			return cloud.Moment{}, fmt.Errorf("%s is damaged: %w", r.Path, s.err)
+			return cloud.Moment{}, r.unread(s.err)
 		}
 	}
 }
 
-// Next reads a step; io.EOF is the segment's end.
+// Next reads a step; io.EOF is the segment's end, or as far as it can be read: see Cut and Damaged.
 func (r *Reader) Next(ops Operations) (Step, error) {
 	kind, content, err := r.next()
 	if err != nil {
-		r.Cut = true
+		if r.Cut = cutOff(err); !r.Cut {
+			r.Damaged = err
+		}
 		return Step{}, io.EOF
 	}
 	s := &source{b: content}
@@ -177,16 +207,16 @@ func (r *Reader) Next(ops Operations) (Step, error) {
 		}
 		step.Input = readInput(s, ops)
 		if s.err != nil || len(s.b) > 0 {
-			return step, fmt.Errorf("%s: a step cannot be read by this build: %w", r.Path, cmp.Or(s.err, errLeft))
+			r.Damaged = cmp.Or(s.err, errLeft)
+			return Step{}, io.EOF
 		}
 		return step, nil
 	case recordEnd:
-		if err := json.Unmarshal(content, &r.End); err != nil {
-			return Step{}, fmt.Errorf("%s is damaged: %w", r.Path, err)
-		}
+		r.Damaged = json.Unmarshal(content, &r.End)
 		return Step{}, io.EOF
 	}
-	return Step{}, fmt.Errorf("%s has a record of an unknown kind %q", r.Path, kind)
+	r.Damaged = fmt.Errorf("there is a record of an unknown kind %q", kind)
+	return Step{}, io.EOF
 }
 
 var errLeft = errors.New("something is left over")

@@ -132,8 +132,8 @@ func TestATornSegmentIsReadUpToTheTear(t *testing.T) {
 			}
 		case err != nil:
 			t.Fatalf("cut at %d: %v", n, err)
-		case !r.Cut && r.End.Cause == "":
-			t.Fatalf("cut at %d: the reader takes it for whole", n)
+		case !r.Cut && r.End.Cause == "" || r.Damaged != nil:
+			t.Fatalf("cut at %d: the reader takes it for whole, or damaged: %v", n, r.Damaged)
 		default:
 			if len(steps) < most {
 				t.Fatalf("cut at %d: %d steps, before %d", n, len(steps), most)
@@ -151,6 +151,27 @@ func TestATornSegmentIsReadUpToTheTear(t *testing.T) {
 	}
 	if _, _, err := read(t, []byte("something else entirely")); err == nil || errors.Is(err, ErrEmpty) {
 		t.Errorf("no recording: %v", err)
+	}
+}
+
+// TestADamagedSegmentIsNotTakenForWhole: other bytes in the file end the reading, and are told from a file that ends early
+// in most places; nothing is made up after them.
+func TestADamagedSegmentIsNotTakenForWhole(t *testing.T) {
+	segment, inputs := recorded(t)
+	damaged := 0
+	for n := range segment {
+		broken := bytes.Clone(segment)
+		broken[n] ^= 0x55
+		steps, r, err := read(t, broken)
+		switch {
+		case errors.Is(err, ErrDamaged) || err == nil && r.Damaged != nil:
+			damaged++
+		case err == nil && !r.Cut && len(steps) < len(inputs):
+			t.Fatalf("byte %d: %d steps are taken for all", n, len(steps))
+		}
+	}
+	if damaged < len(segment)/2 {
+		t.Errorf("%d of %d broken bytes are told as damage", damaged, len(segment))
 	}
 }
 

@@ -191,7 +191,7 @@ func (s *Service) explain(tx *cloud.Tx, in *ExplainInput) (out *ExplainOutput, e
 func (s *Service) explained(tx *cloud.Tx, in ExplainInput) (*ExplainOutput, error) {
 	g, _ := s.groups.Get(tx, in.Group)
 	out := &ExplainOutput{Group: g.Name, Region: tx.Scope.Region, Account: tx.Scope.Account, Now: tx.Now()}
-	at, err := moment(in.At, tx.Now())
+	at, err := Moment(in.At, tx.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -236,9 +236,9 @@ func (s *Service) explained(tx *cloud.Tx, in ExplainInput) (*ExplainOutput, erro
 	return out, nil
 }
 
-// moment is a time as people write it: RFC 3339; a date and a time of day; a time of day, which is the last one that there
+// Moment is a time as people write it: RFC 3339; a date and a time of day; a time of day, which is the last one that there
 // was; or how long ago, "5m". All but the first are in UTC.
-func moment(text string, now time.Time) (time.Time, error) {
+func Moment(text string, now time.Time) (time.Time, error) {
 	if text == "" || text == "now" {
 		return now, nil
 	}
@@ -324,6 +324,9 @@ func (a *account) evaluation(at time.Time) (Explanation, scene) {
 		until = a.tx.Now()
 	}
 	x := Explanation{At: at, Due: due}
+	if due.Before(a.g.Created.Truncate(time.Second)) {
+		x.Notes = append(x.Notes, "the group was made at "+dateTime(a.g.Created)+" and has not been evaluated yet: this is how it stands")
+	}
 	var record *DecisionRecord
 	if list := a.s.decisionsIn(a.tx, a.g.Name, due, until); len(list) > 0 {
 		record = &list[len(list)-1]

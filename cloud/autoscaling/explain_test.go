@@ -447,7 +447,7 @@ func TestExplainRefuses(t *testing.T) {
 		{"5m ago", w.now.Add(-5 * time.Minute).Format("15:04:05")}, {"2026-09-27T04:10:00Z", "04:10:00"}, {"2026-09-27 04:10", "04:10:00"},
 		{"2026-09-27T06:10:00+02:00", "04:10:00"}, {"23:59", "23:59:00"}, {"", w.now.Format("15:04:05")},
 	} {
-		at, err := moment(x.text, w.now)
+		at, err := Moment(x.text, w.now)
 		if err != nil || at.Format("15:04:05") != x.want || at.After(w.now) {
 			t.Errorf("%s: %v %v, want %s", x.text, at, err, x.want)
 		}

@@ -72,6 +72,7 @@ type ShadowReport struct {
 	First       []Divergence `json:",omitempty"`
 	Newest      []Divergence `json:",omitempty"` // those that are not among the first
 	Apart       string       `json:",omitempty"`
+	Replaced    *time.Time   `json:",omitempty"` // since when one of that name was watched that is gone now
 }
 
 func (s *Service) shadowOperations() []cloud.Operation {
@@ -124,11 +125,16 @@ func (s *Service) putShadow(tx *cloud.Tx, in *ShadowPutInput) (*ShadowReport, er
 			return nil, invalid("a group may have %d shadows, and all groups together %d", shadowsAGroup, shadowsInAll)
 		}
 	}
+	before, replaces := s.diary.shadows.Get(tx, key)
 	s.dropShadow(tx, key)
 	s.diary.shadows.Put(tx, key, x)
 	s.diary.watches.Put(tx, key, s.newWatch(tx, g, &x))
 	tx.Touch(Name, keyShadow, g.Name)
-	return s.report(tx, key, x), nil
+	out := s.report(tx, key, x)
+	if replaces {
+		out.Replaced = &before.Made
+	}
+	return out, nil
 }
 
 // shadowPart checks a policy as PutScalingPolicy does, and gives it with the alarms that come with it.

@@ -80,7 +80,7 @@ func trackOut(v *View, s *Signal) Verdict {
 	}
 	to := wanted(n, s.Value, target)
 	return want(v, max(to, v.Desired), func() string {
-		text := s.tracked(n, to)
+		text := s.tracked(v, n, to)
 		if to <= v.Desired {
 			text += fmt.Sprintf(", and there are or will be %d", v.Desired)
 		}
@@ -91,8 +91,12 @@ func trackOut(v *View, s *Signal) Verdict {
 func noDataPoint() string { return "there is no data point" }
 
 // tracked says what a target tracking policy makes of its metric on n instances.
-func (s *Signal) tracked(n, to int) string {
-	return fmt.Sprintf("the metric is %s on %d instances, target %s: that takes %d", number(s.Value), n, number(s.Policy.target()), to)
+func (s *Signal) tracked(v *View, n, to int) string {
+	who := fmt.Sprintf("%d instances", n)
+	if all := v.current(); n < all {
+		who = fmt.Sprintf("%d of %d instances (the others were not warm, or are wanted by a scale-out that still works)", n, all)
+	}
+	return fmt.Sprintf("the metric is %s on %s, target %s: that takes %d", number(s.Value), who, number(s.Policy.target()), to)
 }
 
 // trackIn scales in only if all target tracking policies that may are ready to (AS-PM-04); the one that wants most
@@ -144,7 +148,7 @@ func trackInOne(v *View, s *Signal) (int, string) {
 	}
 	n := s.Measured
 	to := wanted(n, s.Value, s.Policy.target())
-	seen := v.reason(func() string { return s.tracked(n, to) })
+	seen := v.reason(func() string { return s.tracked(v, n, to) })
 	if to >= v.Desired { // removing one would bring the metric over the target (AS-TT-11, AS-TT-23)
 		return v.Desired, seen
 	}

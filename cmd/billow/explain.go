@@ -328,6 +328,9 @@ func explainList(w io.Writer, all autoscaling.ExplainOutput) {
 			service += fmt.Sprintf("+%d", x.Group.Pending)
 		}
 		said := x.Reason
+		if n > i+1 && all.Evaluations[i].Reason != said { // the figures are those of the last one
+			said = "at " + x.Due.Format("15:04") + ": " + said
+		}
 		if x.To != x.From && x.Winner != "" {
 			said = "policy " + x.Winner + ": " + said
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
+	"github.com/billow-cloud/billow/api"
 	metrics "github.com/billow-cloud/billow/api/cloudwatch"
 	"github.com/billow-cloud/billow/cloud/autoscaling"
 	"github.com/billow-cloud/billow/daemon"
@@ -53,6 +54,11 @@ func (p *shadowPut) Run(ctx context.Context) error {
 	if in.Policies, err = readJSON[autoscaling.ShadowPolicy](p.Policy, "ScalingPolicies"); err != nil {
 		return err
 	}
+	for _, x := range in.Policies {
+		if api.Value(x.PolicyName) == "" && x.PolicyType == nil && x.TargetTrackingConfiguration == nil && len(x.StepAdjustments) == 0 {
+			return fmt.Errorf("%s holds no scaling policy: give what put-scaling-policy --cli-input-json takes or describe-policies prints", p.Policy)
+		}
+	}
 	for _, file := range p.Alarm {
 		alarms, err := readJSON[metrics.PutMetricAlarmInput](file, "MetricAlarms")
 		if err != nil {
@@ -62,12 +68,20 @@ func (p *shadowPut) Run(ctx context.Context) error {
 	}
 	var out autoscaling.ShadowReport
 	if err := daemon.Ask(ctx, p.Data, p.Region, "shadow-put", in, &out); err != nil {
-		return err
+		return fmt.Errorf("%s: %w", strings.Join(append([]string{p.Policy}, p.Alarm...), ", "), err)
 	}
 	if p.JSON {
 		return printJSON(os.Stdout, out)
 	}
 	fmt.Println(indented(fmt.Sprintf("Shadow %s watches group %s from now on, and never acts: %s.", out.Name, out.Group, strings.Join(out.Policies, "; ")), 0))
+	if out.Replaced != nil {
+		fmt.Println(indented(fmt.Sprintf("The shadow of that name that was watched since %s UTC is gone, with what it had come to.", out.Replaced.Format("2006-01-02 15:04:05")), 0))
+	}
+	for _, x := range in.Policies {
+		if of := api.Value(x.AutoScalingGroupName); of != "" && of != p.Group {
+			fmt.Println(indented(fmt.Sprintf("Policy %s is written for group %s; here it is watched on %s.", api.Value(x.PolicyName), of, p.Group), 0))
+		}
+	}
 	if out.Apart != "" {
 		fmt.Println(indented("What the group would have come to is not followed: "+out.Apart+" (--per-instance says that it is).", 0))
 	}
@@ -99,7 +113,7 @@ func readJSON[T any](file, list string) ([]T, error) {
 			line += bytes.Count(text[:min(int(wrong.Offset), len(text))], []byte("\n"))
 			err = fmt.Errorf("%s cannot be a %s", wrong.Field, wrong.Value)
 		}
-		return fmt.Errorf("%s line %d: %w", name, line, err)
+		return fmt.Errorf("%s:%d: %w", name, line, err)
 	}
 	if trimmed := bytes.TrimSpace(text); len(trimmed) > 0 && trimmed[0] == '[' {
 		var all []T

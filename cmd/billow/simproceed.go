@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -21,7 +22,12 @@ import (
 
 // proceed continues a recording with other policies.
 func (s *simReplay) proceed(ctx context.Context, files []string) error {
-	w := replay.WhatIf{Group: s.Group, At: s.At, Until: s.Until, Files: s.Policy, Remove: s.Remove, Stop: ctx.Err}
+	at, wrong := s.instant("--at", s.At, files)
+	until, err := s.instant("--until", s.Until, files)
+	if err := cmp.Or(wrong, err); err != nil {
+		return err
+	}
+	w := replay.WhatIf{Group: s.Group, At: at, Until: until, Files: s.Policy, Remove: s.Remove, Stop: ctx.Err}
 	if s.World != "" {
 		f, err := os.Open(s.World)
 		if err != nil {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/billow-cloud/billow/api"
+	"github.com/billow-cloud/billow/cloud/autoscaling"
 	"github.com/billow-cloud/billow/flight"
 	"github.com/billow-cloud/billow/sim/outcome"
 	"github.com/billow-cloud/billow/sim/replay"
@@ -18,16 +20,16 @@ import (
 )
 
 type simReplay struct {
-	Recording string    `arg:"" help:"A server's data directory, a directory of segments, or one segment. The server may be running." type:"path"`
-	To        time.Time `help:"Stop at this instant of the cloud's clock, such as 2026-09-27T12:00:00Z." placeholder:"TIME"`
-	Group     string    `help:"Only this Auto Scaling group." placeholder:"NAME"`
-	Force     bool      `help:"Replay what another build has recorded, too."`
-	JSON      bool      `name:"json" help:"Print JSON."`
-	At        time.Time `help:"Continue from this instant in virtual time, with what --policy and --remove change." placeholder:"TIME"`
-	Until     time.Time `help:"Up to this instant; the recording's end if it is not given, or earlier." placeholder:"TIME"`
-	Policy    []string  `help:"Policies, alarms or schedules, as aws describes or takes them: they replace those of the same name." aliases:"policies,alarm" placeholder:"FILE" type:"existingfile" sep:"none"`
-	Remove    []string  `help:"A policy to be removed." placeholder:"NAME" sep:"none"`
-	World     string    `help:"A world model to continue in, in place of the measured one; see billow sim world." placeholder:"FILE" type:"existingfile"`
+	Recording string   `arg:"" help:"A server's data directory, a directory of segments, or one segment. The server may be running." type:"path"`
+	To        string   `help:"Stop at this instant of the cloud's clock: 2026-09-27T12:00:00Z, 12:00 (UTC, the last there is), or how long before the end: 5m." placeholder:"TIME"`
+	Group     string   `help:"Only this Auto Scaling group." placeholder:"NAME"`
+	Force     bool     `help:"Replay what another build has recorded, too."`
+	JSON      bool     `name:"json" help:"Print JSON."`
+	At        string   `help:"Continue from this instant in virtual time, with what --policy and --remove change." placeholder:"TIME"`
+	Until     string   `help:"Up to this instant; the recording's end if it is not given, or earlier." placeholder:"TIME"`
+	Policy    []string `help:"Policies, alarms or schedules, as aws describes or takes them: they replace those of the same name." aliases:"policies,alarm" placeholder:"FILE" type:"existingfile" sep:"none"`
+	Remove    []string `help:"A policy to be removed." placeholder:"NAME" sep:"none"`
+	World     string   `help:"A world model to continue in, in place of the measured one; see billow sim world." placeholder:"FILE" type:"existingfile"`
 }
 
 func (s *simReplay) Run(ctx context.Context) error {
@@ -36,12 +38,16 @@ func (s *simReplay) Run(ctx context.Context) error {
 		return err
 	}
 	switch continued := len(s.Policy)+len(s.Remove) > 0; {
-	case !s.At.IsZero():
+	case s.At != "":
 		return s.proceed(ctx, files)
-	case continued || s.World != "" || !s.Until.IsZero():
+	case continued || s.World != "" || s.Until != "":
 		return errors.New("--policy, --remove, --world and --until need --at: the instant from which on something is different")
 	}
-	r, err := replay.Replay(files, replay.Options{Build: flight.ThisBuild(), Force: s.Force, To: s.To})
+	to, err := s.instant("--to", s.To, files)
+	if err != nil {
+		return err
+	}
+	r, err := replay.Replay(files, replay.Options{Build: flight.ThisBuild(), Force: s.Force, To: to})
 	if err != nil {
 		return err
 	}
@@ -57,10 +63,22 @@ func (s *simReplay) Run(ctx context.Context) error {
 	} else {
 		s.print(os.Stdout, r)
 	}
-	if err == nil && !identical(r) {
+	if err == nil && (!identical(r) || r.Damaged) {
 		err = exitStatus(1)
 	}
 	return err
+}
+
+// instant reads a time as `billow explain` does, seen from the end of the recording; an empty one is zero.
+func (s *simReplay) instant(flag, text string, files []string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	at, err := autoscaling.Moment(text, replay.End(files))
+	if known := (*api.Error)(nil); errors.As(err, &known) {
+		err = fmt.Errorf("%s: %s", flag, known.Message)
+	}
+	return at, err
 }
 
 // identical tells whether the replay gave what the server did.
@@ -88,11 +106,12 @@ func (s *simReplay) printJSON(w io.Writer, r *replay.Result) error {
 		Segments   int
 		Steps      int
 		Identical  bool
+		Damaged    bool
 		Difference string `json:",omitempty"`
 		Notes      []string
 		Activities []replayedActivity // newest first
 	}{
-		Build: r.Build.String(), From: r.From, To: r.To, Segments: r.Segments, Steps: r.Steps, Identical: identical(r),
+		Build: r.Build.String(), From: r.From, To: r.To, Segments: r.Segments, Steps: r.Steps, Identical: identical(r), Damaged: r.Damaged,
 		Notes: append([]string{}, r.Notes...), Activities: []replayedActivity{},
 	}
 	if r.Difference != nil {
@@ -137,6 +156,8 @@ func (s *simReplay) print(w io.Writer, r *replay.Result) {
 		fmt.Fprintf(w, "DIFFERENT %s; %s\n", r.Difference, span)
 	case !identical(r):
 		fmt.Fprintf(w, "DIFFERENT activities; %s\n", span)
+	case r.Damaged:
+		fmt.Fprintf(w, "identical as far as the recording can be read: %s\n", span)
 	default:
 		fmt.Fprintf(w, "identical: %s\n", span)
 	}

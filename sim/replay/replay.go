@@ -19,6 +19,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,6 +48,7 @@ type Result struct {
 	Steps      int
 	Difference *Difference // the first one
 	Notes      []string    // what is missing in the recording, one sentence each
+	Damaged    bool        // a part of it cannot be read: what was replayed is not all that happened
 	Recorded   []Activity  // what happened, oldest first
 	Replayed   []Activity  // what the replay came to
 	Cloud      *cloud.Cloud
@@ -91,7 +93,12 @@ func Replay(files []string, o Options) (*Result, error) {
 	p := &player{options: o, result: &Result{}, recorded: map[string]flight.Row{}}
 	var foreign error
 	for _, f := range files {
+		p.follows(f)
 		more, err := p.segment(f)
+		if errors.Is(err, flight.ErrDamaged) && len(files) > 1 { // the others stand without it
+			p.damaged("%v; it is left out.", err)
+			continue
+		}
 		if other := (*ErrBuild)(nil); errors.As(err, &other) { // before the server was another one: a segment stands alone
 			p.note("%s is left out: billow %s has recorded it.", filepath.Base(f), other.Recorded)
 			p.end, foreign = flight.End{}, err
@@ -142,15 +149,35 @@ type player struct {
 	result   *Result
 	cloud    *cloud.Cloud
 	header   flight.Header
-	end      flight.End            // of the segment before; empty if that was cut off
+	number   int                   // of the segment before, by its name; 0 if that has none
+	end      flight.End            // of the segment before; empty if that was cut off or is missing
 	recorded map[string]flight.Row // activities as the recording has them, by key
+}
+
+// follows notes segments that are missing before this one. Nothing can be compared across a hole.
+func (p *player) follows(file string) {
+	n, _ := strconv.Atoi(strings.TrimSuffix(filepath.Base(file), flight.Suffix))
+	switch missing := n - p.number - 1; {
+	case n == 0 || p.number == 0 || missing == 0:
+	case missing == 1:
+		p.damaged("Segment %d is missing.", n-1)
+	default:
+		p.damaged("Segments %d to %d are missing.", p.number+1, n-1)
+	}
+	p.number = n
+}
+
+// damaged notes a hole in the recording.
+func (p *player) damaged(format string, args ...any) {
+	p.note(format, args...)
+	p.result.Damaged, p.end = true, flight.End{}
 }
 
 // segment goes through one segment; more is false when the instant to stop at has come.
 func (p *player) segment(file string) (more bool, err error) {
 	r, err := flight.Open(file)
 	if errors.Is(err, flight.ErrEmpty) {
-		p.note("%s was cut off before its first step.", filepath.Base(file))
+		p.cutOff(file)
 		return true, nil
 	}
 	if errors.Is(err, fs.ErrNotExist) && p.result.Segments == 0 { // the server has removed its oldest ones meanwhile
@@ -166,7 +193,7 @@ func (p *player) segment(file string) (more bool, err error) {
 	}
 	if err := p.begin(r); err != nil {
 		if errors.Is(err, flight.ErrEmpty) {
-			p.note("%s was cut off before its first step.", filepath.Base(file))
+			p.cutOff(file)
 			return true, nil
 		}
 		return false, err
@@ -180,12 +207,20 @@ func (p *player) segment(file string) (more bool, err error) {
 	}
 	p.end = r.End
 	switch {
+	case r.Damaged != nil:
+		p.damaged("%s is damaged after step %d of the recording; what follows in it is left out: %v.", filepath.Base(file), p.result.Steps, r.Damaged)
 	case r.Cut:
 		p.note("%s has no end: its server is still running, or was killed.", filepath.Base(file))
 	case r.End.Cause == flight.CauseGap:
 		p.note("Steps are missing after %s: %s.", filepath.Base(file), r.End.Note)
 	}
 	return true, nil
+}
+
+// cutOff notes a segment without a step: how much is missing before the next one is not known.
+func (p *player) cutOff(file string) {
+	p.note("%s was cut off before its first step.", filepath.Base(file))
+	p.end = flight.End{}
 }
 
 func (p *player) note(format string, args ...any) {
@@ -210,6 +245,9 @@ func (p *player) fits(h flight.Header) error {
 // come to; after a rotation the same cloud even goes on.
 func (p *player) begin(r *flight.Reader) error {
 	h := r.Header
+	if h.Cause == flight.CauseSize && p.cloud != nil && p.end.Cause == "" && !p.result.Damaged {
+		p.damaged("Steps before %s are missing: its server went on, so the segment before is damaged.", filepath.Base(r.Path))
+	}
 	same := p.cloud != nil && p.end.Cause == h.Cause && h.Cause == flight.CauseSize && h.Server == p.header.Server
 	compare := same || p.cloud != nil && p.end.Cause == flight.CauseStop && h.Cause == flight.CauseStart
 	rows := map[string]string{}
@@ -325,4 +363,27 @@ func Groups(all []Activity) (groups []outcome.Outcome) {
 func scope(key string) string {
 	parts := strings.SplitN(key, "/", 3)
 	return strings.Join(parts[:min(2, len(parts))], "/")
+}
+
+// End is the last instant of a recording, by the cloud's clock; zero if nothing of it can be read.
+func End(files []string) (end time.Time) {
+	operations := region.New(region.Options{})
+	for _, f := range slices.Backward(files) {
+		r, err := flight.Open(f)
+		if err != nil {
+			continue
+		}
+		moment, err := r.Load(func(string, string, []byte) error { return nil })
+		for end = moment.Last; err == nil; {
+			var s flight.Step
+			if s, err = r.Next(operations); err == nil {
+				end = s.At
+			}
+		}
+		r.Close()
+		if !end.IsZero() {
+			return end
+		}
+	}
+	return end
 }
