@@ -186,3 +186,12 @@ func (c *Candidate) Plan(most, start int, needs *Needs) (*twin.Plan, error) {
 	}
 	return p, nil
 }
+
+// leastBusy is the CPU below which the candidate scales in, whatever the load: at least 1, for one that never does.
+func (c *Candidate) leastBusy() float64 {
+	least := max(1, c.In.Threshold)
+	if c.Target > 0 && !c.NoIn {
+		least = max(least, 0.9*c.Target) // AS-TT-05, of groups of ten or more
+	}
+	return least
+}

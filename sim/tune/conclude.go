@@ -89,7 +89,7 @@ func (s *study) recommend(r *Result) error {
 		if err != nil {
 			return err
 		}
-		if row.Tuned.Meets && row.Held.Meets {
+		if row.Tuned.Meets && row.Held.Meets && row.Held.Hours <= r.Default.Held.Hours {
 			r.Recommended, r.Met = row, true
 			return nil
 		}
@@ -106,31 +106,41 @@ func (s *study) recommend(r *Result) error {
 }
 
 // ladder is what may be recommended, the first choice first: under each limit of hours the best of those that keep the
-// objective on the tuned part. Further down the hours count for less, and each rung has more of them than that before and
-// stands stress as well at least.
+// objective on the tuned part. Each rung stands stress better than that before.
 func (s *study) ladder() []trial {
-	var rungs []trial
-	for k, cap := range s.caps(s.swept, s.best) {
-		strain, least, worth := math.Inf(1), 0.0, thrift/float64(int(1)<<k)
-		if n := len(rungs); n > 0 {
-			strain, least = rungs[n-1].strain, 1.02*rungs[n-1].dear
-		}
-		best := -1
+	rungs := s.rungs()
+	if len(rungs) == 0 { // a load that is never the same for long: what was saved on it is all there is to go by
 		for i := range s.search.pool {
-			t := &s.search.pool[i]
-			if !t.out && t.dear <= cap && t.dear >= least && t.strain <= strain && (best < 0 || t.value(worth) < s.search.pool[best].value(worth)) {
-				best = i
-			}
+			s.search.pool[i].dear = s.search.pool[i].hours
 		}
-		if best >= 0 {
-			rungs = append(rungs, s.search.pool[best])
-		}
+		rungs = s.rungs()
 	}
 	return rungs
 }
 
-// value is what is small for a good choice, if the logarithm of hours is worth so much strain.
-func (t *trial) value(worth float64) float64 { return t.strain + worth*math.Log(t.dear) }
+func (s *study) rungs() []trial {
+	var rungs []trial
+	for _, cap := range s.caps(s.swept, s.best) {
+		best := -1
+		for i := range s.search.pool {
+			t := &s.search.pool[i]
+			if !t.out && t.dear <= cap && (best < 0 || t.value() < s.search.pool[best].value()) {
+				best = i
+			}
+		}
+		if best < 0 || len(rungs) > 0 && s.search.pool[best].strain > rungs[len(rungs)-1].strain-safer {
+			continue
+		}
+		rungs = append(rungs, s.search.pool[best])
+	}
+	return rungs
+}
+
+// safer is how much less strain the next rung has at least.
+const safer = 0.05
+
+// value is what is small for a good choice.
+func (t *trial) value() float64 { return t.strain + thrift*math.Log(t.dear) }
 
 // optimum is what one who knows the load would have cost.
 func (s *study) optimum(r *Result) error {

@@ -3,6 +3,7 @@ package tune
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 // genome is a candidate as a point in the unit cube: what a search moves.
@@ -46,6 +47,9 @@ func pick(x float64, n int) int { return max(0, min(n-1, int(x*float64(n)))) }
 func picked(i, n int) float64 { return (float64(i) + 0.5) / float64(n) }
 
 func between(x, lo, hi float64) float64 { return lo + x*(hi-lo) }
+
+// share is what between gives x for.
+func share(x, lo, hi float64) float64 { return (x - lo) / (hi - lo) }
 
 func half(x float64) float64 { return math.Round(x*2) / 2 }
 
@@ -94,27 +98,59 @@ func (g *genome) decode(o *space) Candidate {
 	return c
 }
 
-// seeds are candidates that are good somewhere: a search begins with them.
-func seeds() []genome {
-	all := []genome{{gMode: picked(modeTrack, modes), gAim: (50.0 - 15) / 82}} // AWS's default
-	base := genome{gOutAim: 0.5, gWarmup: picked(6, len(warmups)), gShare: picked(2, len(shares)), gUse: 0.5, gLead: picked(1, 5)}
-	for aim := 36.0; aim <= 92; aim += 8 {
-		g := base
-		g[gAim] = (aim - 15) / 82
-		all = append(all, followers(g)...)
-		// What leaps at once and falls late, and what tracks a target upward only.
-		for _, wait := range []int{0, 4, 7, 9} {
-			x := g
-			x[gMode], x[gOut], x[gOutAim], x[gSurge] = picked(modeSteps, modes), 0.35, 0.5, 0.97
-			x[gIn], x[gInAim], x[gInWait], x[gInMost], x[gWarmup] = 0.45, 0.6, picked(wait, len(inWaits)), 0.6, picked(4, len(warmups))
-			all = append(all, x)
-			x[gMode], x[gIn], x[gInAim], x[gWarmup] = picked(modeTrackIn, modes), 0.75, 0.3, picked(4, len(warmups))
-			all = append(all, x)
+// outShapes and inShapes are ways to react, relative to the utilization that is aimed at: thresholds, where the steps take
+// the group, how much it grows when the metric is at its end, and how far ahead the alarm looks.
+var (
+	outShapes = []outShape{{1.06, 0.97, 300, 0}, {1.05, 1, 100, 2}, {1.12, 0.8, 300, 0}, {1.12, 0.85, 100, 2}, {1.25, 0.7, 200, 0}, {1.4, 0.65, 170, 2}}
+	inShapes  = []inShape{{0.95, 1.03, 10}, {0.86, 1.08, 20}, {0.72, 1.2, 20}}
+)
+
+type outShape struct {
+	at, to, surge float64
+	trend         int
+}
+
+type inShape struct{ at, to, most float64 }
+
+func (o outShape) set(g *genome) {
+	g[gOut], g[gOutAim] = share(o.at, 0.8, 1.6), share(o.to/o.at, 0.4, 1.2)
+	g[gSurge], g[gTrend] = share(o.surge, 10, 300), picked(slices.Index(trends, o.trend), len(trends))
+}
+
+func (i inShape) set(g *genome) {
+	g[gIn], g[gInAim], g[gInMost] = share(i.at, 0.2, 1), share(i.to/i.at, 1, 1.5), math.Sqrt(share(i.most, 1, 60))
+}
+
+// seeds are simple candidates at all levels of utilization: target tracking with a quick way out, and steps both ways. A
+// search begins with as many of them as it can afford, in any order.
+func seeds(rng *rand.Rand) []genome {
+	var all []genome
+	for aim := 46.0; aim <= 94; aim += 6 {
+		g := genome{gAim: share(aim, 15, 97), gShare: picked(2, len(shares)), gUse: 0.5, gLead: picked(1, 5)}
+		g[gMode], g[gWarmup] = picked(modeTrack, modes), picked(slices.Index(warmups, 60), len(warmups))
+		all = append(all, g)
+		for _, i := range inShapes { // what tracks a target upward and comes down faster than target tracking
+			i.set(&g)
+			for _, wait := range []int{1, 3, 7} {
+				g[gMode], g[gInWait], g[gWarmup] = picked(modeTrackIn, modes), picked(slices.Index(inWaits, [2]int{wait, wait}), len(inWaits)), picked(slices.Index(warmups, 120), len(warmups))
+				all = append(all, g)
+			}
 		}
-		g[gMode], g[gOut], g[gSurge], g[gIn], g[gInMost], g[gMin] = picked(modeSteps, modes), 0.5, 0.6, 0.5, 0.4, 0.8 // a wide minimum
-		all = append(all, g)
-		g[gMin], g[gCalendar], g[gTrend] = 0, picked(7, len(calendars)), picked(3, len(trends))
-		all = append(all, g)
+		g[gInWait] = 0
+		for _, o := range outShapes {
+			o.set(&g)
+			for _, warm := range []int{60, 150} {
+				g[gMode], g[gWarmup] = picked(modeTrackOut, modes), picked(slices.Index(warmups, warm), len(warmups))
+				all = append(all, g)
+			}
+			for _, i := range inShapes {
+				i.set(&g)
+				for _, mode := range []int{modeTrackBoth, modeSteps} {
+					g[gMode] = picked(mode, modes)
+					all = append(all, g)
+				}
+			}
+		}
 	}
 	for _, least := range []float64{1, 1.5, 2, 3} { // hardly anything but a minimum, of so many times the mean
 		for _, surge := range []float64{0.05, 0.5} {
@@ -122,25 +158,8 @@ func seeds() []genome {
 				gIn: 0.6, gInAim: 0.3, gInMost: 0.8, gWarmup: picked(4, len(warmups)), gMin: 0.6 + 0.1*least})
 		}
 	}
-	return all
-}
-
-// followers are near a genome and follow the load closely or less so, with steps, target tracking or both.
-func followers(g genome) []genome {
-	var all []genome
-	for _, mode := range []int{modeSteps, modeTrackBoth, modeTrackOut} {
-		g[gMode] = picked(mode, modes)
-		for _, trend := range []int{0, 3, 5} {
-			g[gTrend] = picked(trend, len(trends))
-			g[gOut], g[gOutAim], g[gSurge] = 0.4, 0.6, 0.6
-			g[gIn], g[gInAim], g[gInWait], g[gInMost] = 0.72, 0.3, picked(0, len(inWaits)), 0.6
-			all = append(all, g)
-			g[gOut], g[gOutAim], g[gSurge] = 0.28, 0.72, 0.4
-			g[gIn], g[gInAim], g[gInWait], g[gInMost] = 0.91, 0.08, picked(1, len(inWaits)), 0.4
-			all = append(all, g)
-		}
-	}
-	return all
+	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return append([]genome{{gMode: picked(modeTrack, modes), gAim: share(usualTarget, 15, 97)}}, all...)
 }
 
 func random(rng *rand.Rand) (g genome) {
@@ -166,6 +185,15 @@ func child(rng *rand.Rand, a, b genome, spread float64) genome {
 			g[i] = rng.Float64()
 			continue
 		}
+		g[i] = reflected(g[i] + rng.NormFloat64()*spread)
+	}
+	return g
+}
+
+// neighbour moves one or two genes by little.
+func neighbour(rng *rand.Rand, g genome, spread float64) genome {
+	for n := 1 + rng.IntN(2); n > 0; n-- {
+		i := rng.IntN(genes)
 		g[i] = reflected(g[i] + rng.NormFloat64()*spread)
 	}
 	return g

@@ -34,6 +34,7 @@ func (p *part) total() float64 {
 // score is what a candidate came to on some parts.
 type score struct {
 	hours  float64
+	busy   float64 // instance-hours at work
 	late   float64 // requests not served in time
 	blocks []span  // one after the other
 }
@@ -81,6 +82,7 @@ func (b *bench) run(twins []*twin.Twin, c *Candidate, marks *[]world.Totals) (s 
 		*marks = (*marks)[:0]
 		r := twins[i].Run(p, part.load, block, marks)
 		s.hours += r.Hours()
+		s.busy += r.Busy / 3600
 		s.late += r.Arrived - r.InTime
 		last := world.Totals{}
 		for _, m := range *marks {
@@ -118,13 +120,14 @@ type trial struct {
 	genome genome
 	c      Candidate
 	score
-	strain float64 // how much worse than the reference it does under stress: the mean of the logarithms of late requests
+	strain float64 // how much worse than the reference it does, under stress and without: logarithms of late requests
 	out    bool    // it does not keep the objective on the tuned part
-	dear   float64 // hours, or more if savings are not everywhere: in all quarters, under stress, at a lower level of the load
+	dear   float64 // hours, or what they may become under other loads, if that is more
 }
 
-// dearest is how much more than the reference a candidate may cost when the load falls to half.
-const dearest = 1.6
+// slack is how much of the hours that it is bound to save whatever the load a candidate must have: between the CPU at which
+// it scales in and that at which it scales out it may be anywhere, and where it was on one load says little of the next.
+const slack = 0.85
 
 // sticky is how much of a candidate's savings may go under stress: one that keeps what a crowd made it launch costs more
 // the first time that a crowd comes.
@@ -135,14 +138,13 @@ type goal struct {
 	hours, strain float64 // weights
 	most          float64 // hours
 	late          float64 // requests
-	margin        float64 // by which late must be better, on the scale of worse
 }
 
 func (g *goal) of(t *trial, total float64) float64 {
 	f := g.hours*math.Log(t.dear) + g.strain*t.strain
-	f += 3 * max(0, math.Log(t.dear/g.most))
-	over := max(0, worse(t.late, g.late, total, negligible/3)+g.margin)
-	return f + min(over, 1) + 0.2*max(0, over-1)
+	f += 20 * max(0, math.Log(t.dear/g.most))
+	over := max(0, worse(t.late, g.late, total, negligible/3))
+	return f + 4*min(over, 0.5) + 0.3*max(0, over-0.5)
 }
 
 // worse is how much worse it is to have one number of late requests than another, as a logarithm: of what is late, and of
@@ -156,19 +158,17 @@ func worse(late, than, total, tolerance float64) float64 {
 type search struct {
 	plain        *bench
 	stressed     []*bench
-	lower        *bench
-	stressedLate []float64 // of the reference
-	usual        struct {
-		hours, lower, stressed float64
-		blocks                 []span
-	} // what the reference costs
-	space    space
-	goals    []goal
-	rng      *rand.Rand
-	tried    int
-	pool     []trial
-	progress func(done, of int)
-	stop     func() error
+	stressedLate []float64                               // of the reference
+	usual        struct{ hours, busy, stressed float64 } // of the reference: instance-hours, those at work, those under stress
+	space        space
+	limit        float64 // late requests of the objective
+	goals        []goal
+	rng          *rand.Rand
+	tried        int
+	pool         []trial
+	seen         map[Candidate]bool // what was bred
+	progress     func(done, of int)
+	stop         func() error
 }
 
 // trial tries genomes.
@@ -179,24 +179,21 @@ func (s *search) trial(genomes []genome) []trial {
 	}
 	trials := make([]trial, len(genomes))
 	for i, x := range s.plain.try(cs) {
-		trials[i] = trial{genome: genomes[i], c: cs[i], score: x, dear: x.hours}
+		trials[i] = trial{genome: genomes[i], c: cs[i], score: x, dear: max(x.hours, slack*s.usual.busy/cs[i].leastBusy())}
 	}
 	// What is far from any goal needs no stress to be left out.
 	near := make([]int, 0, len(cs))
 	var some []Candidate
 	for i := range trials {
 		trials[i].strain = hopeless
-		if t := &trials[i]; t.hours < 1.2*s.goals[len(s.goals)-1].most && worse(t.late, s.goals[0].late, s.plain.total, negligible) < 1 {
+		if t := &trials[i]; t.hours < 1.2*s.goals[len(s.goals)-1].most && worse(t.late, s.limit, s.plain.total, negligible) < 1 {
 			near, some = append(near, i), append(some, t.c)
 		}
 	}
-	lower := s.lower.try(some)
 	for k, x := range s.strains(some) {
 		t := &trials[near[k]]
-		t.strain = x.late
-		plain := t.hours / s.usual.hours
-		t.dear += max(0, s.usual.hours*worstQuarter(t.blocks, s.usual.blocks)-t.hours) / 2
-		t.dear *= max(1, lower[k].hours/s.usual.lower/dearest, x.hours/plain/sticky)
+		t.strain = x.late + strained(t.late, s.limit, s.plain.total)
+		t.dear *= max(1, x.hours*s.usual.hours/t.hours/sticky)
 	}
 	s.tried += len(genomes)
 	return trials
@@ -205,26 +202,15 @@ func (s *search) trial(genomes []genome) []trial {
 // hopeless is the strain of what was not tried under stress.
 const hopeless = 10
 
-// worstQuarter is the share of the reference's hours that a candidate has in the quarter of a run in which that is largest:
-// savings that only a part of the load allows may not come again.
-func worstQuarter(mine, usual []span) float64 {
-	worst := 0.0
-	for q := range 4 {
-		var a, b span
-		for i := len(mine) * q / 4; i < len(mine)*(q+1)/4; i++ {
-			a.add(mine[i])
-			b.add(usual[i])
-		}
-		if b.hours > 0 {
-			worst = max(worst, a.hours/b.hours)
-		}
-	}
-	return worst
+// strained is how much worse one number of late requests is than another, counted twice; if it is better, at least -1.
+func strained(late, than, total float64) float64 {
+	w := worse(late, than, total, negligible)
+	return max(w, 2*w, -1)
 }
 
 // strain is how a candidate does under stress against the reference.
 type strain struct {
-	late  float64 // the mean over the stresses of how much worse it is, on the scale of worse: twice, but at least -1
+	late  float64 // the mean over the stresses of strained
 	hours float64 // as a part of the reference's
 }
 
@@ -232,33 +218,33 @@ func (s *search) strains(cs []Candidate) []strain {
 	out := make([]strain, len(cs))
 	for k, b := range s.stressed {
 		for i, x := range b.try(cs) {
-			w := worse(x.late, s.stressedLate[k], b.total, negligible)
-			out[i].late += max(w, 2*w, -1) / float64(len(s.stressed))
+			out[i].late += strained(x.late, s.stressedLate[k], b.total) / float64(len(s.stressed))
 			out[i].hours += x.hours / s.usual.stressed
 		}
 	}
 	return out
 }
 
-// run spends a number of trials and leaves the fittest in pool.
-func (s *search) run(first []genome, budget int) error {
-	const brood = 64
-	for len(first) > 0 && s.tried < budget {
-		n := min(len(first), brood, budget-s.tried)
-		s.pool = append(s.pool, s.trial(first[:n])...)
-		first = first[n:]
-		s.progress(s.tried, budget)
-	}
+// brood is how many candidates are tried before the search looks at them.
+const brood = 64
+
+// run spends a number of trials and leaves the fittest in pool: first simple candidates from all over, then mixes of what
+// is good, and in the end what is near the best.
+func (s *search) run(budget int) error {
+	first := seeds(s.rng)
+	first = first[:min(len(first), budget/2)]
+	s.seen = map[Candidate]bool{}
 	for s.tried < budget {
 		if err := s.stop(); err != nil {
 			return err
 		}
-		part := float64(s.tried) / float64(budget)
-		spread := 0.2*(1-part) + 0.02
-		genomes := make([]genome, 0, brood)
-		for i := range min(brood, budget-s.tried) {
-			g := &s.goals[i%len(s.goals)]
-			genomes = append(genomes, child(s.rng, s.choose(g).genome, s.choose(g).genome, spread))
+		n := min(brood, budget-s.tried)
+		var genomes []genome
+		if len(first) > 0 {
+			n = min(n, len(first))
+			genomes, first = first[:n], first[n:]
+		} else {
+			genomes = s.breed(n, float64(s.tried)/float64(budget))
 		}
 		s.pool = s.keep(append(s.pool, s.trial(genomes)...))
 		s.progress(s.tried, budget)
@@ -266,10 +252,33 @@ func (s *search) run(first []genome, budget int) error {
 	return nil
 }
 
+// breed makes genomes of candidates that were not tried yet; part is how much of the search is over.
+func (s *search) breed(n int, part float64) []genome {
+	const near = 0.6 // of the search: from here on every second one is a neighbour of the best
+	genomes := make([]genome, 0, n)
+	for i := range n {
+		goal := &s.goals[i%len(s.goals)]
+		var g genome
+		for range 8 {
+			if part > near && s.rng.IntN(3) > 0 {
+				g = neighbour(s.rng, s.choose(goal, 20).genome, 0.1*(1-part)+0.01)
+			} else {
+				g = child(s.rng, s.choose(goal, 5).genome, s.choose(goal, 5).genome, 0.2*(1-part)+0.02)
+			}
+			if c := g.decode(&s.space); !s.seen[c] {
+				s.seen[c] = true
+				break
+			}
+		}
+		genomes = append(genomes, g)
+	}
+	return genomes
+}
+
 // choose is a tournament.
-func (s *search) choose(g *goal) *trial {
+func (s *search) choose(g *goal, among int) *trial {
 	best := &s.pool[s.rng.IntN(len(s.pool))]
-	for range 4 {
+	for range among - 1 {
 		if x := &s.pool[s.rng.IntN(len(s.pool))]; g.of(x, s.plain.total) < g.of(best, s.plain.total) {
 			best = x
 		}
@@ -280,6 +289,7 @@ func (s *search) choose(g *goal) *trial {
 // keep leaves the fittest for each goal.
 func (s *search) keep(pool []trial) []trial {
 	const each = 24
+	pool = distinct(pool)
 	kept := make([]bool, len(pool))
 	order := make([]int, len(pool))
 	for k := range s.goals {
@@ -300,4 +310,14 @@ func (s *search) keep(pool []trial) []trial {
 		}
 	}
 	return out
+}
+
+// distinct leaves the first of each candidate.
+func distinct(pool []trial) []trial {
+	seen := make(map[Candidate]bool, len(pool))
+	return slices.DeleteFunc(pool, func(t trial) bool {
+		was := seen[t.c]
+		seen[t.c] = true
+		return was
+	})
 }

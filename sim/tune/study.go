@@ -3,7 +3,6 @@ package tune
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"github.com/billow-cloud/billow/sim/load"
@@ -83,21 +82,4 @@ func thinned(t load.Trace, ready *world.Ready, kind world.Kind, most int) []part
 		parts[i] = all[(2*i+1)*len(all)/(2*n)]
 	}
 	return parts
-}
-
-// lowered are parts at half the level, a fifth of them: groups that have become smaller must still save.
-func lowered(parts []part) []part {
-	var out []part
-	for i := range parts {
-		p := parts[i]
-		n := len(p.load.Rates)
-		p.load = p.load.Between(p.load.Start.Add(time.Duration(n*2/5)*p.load.Step), p.load.Start.Add(time.Duration(n*3/5)*p.load.Step))
-		p.load.Rates = slices.Clone(p.load.Rates)
-		for k := range p.load.Rates {
-			p.load.Rates[k] /= 2
-		}
-		p.start = max(1, p.start/2)
-		out = append(out, p)
-	}
-	return out
 }

@@ -29,7 +29,7 @@ type Options struct {
 	Min, Max  int     // of the group; a Max of 0 is four times what the peak needs at 100 %
 	Objective float64 // share in time; 0 is what target tracking at 50 % CPU reaches
 	Tuned     float64 // share of the load to tune on; 0 is 0.6
-	Budget    int     // trials; 0 is 3000
+	Budget    int     // trials; 0 is as many as take about a minute: more for a shorter load
 	Seed      uint64
 	Workers   int // trials side by side; results do not depend on it
 	Progress  func(done, of int)
@@ -90,7 +90,7 @@ func Run(o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.search.run(seeds(), s.Budget); err != nil {
+	if err := s.search.run(s.Budget); err != nil {
 		return nil, err
 	}
 	return s.conclude()
@@ -108,8 +108,7 @@ func (s *study) again() {
 		t := &s.search.pool[i]
 		t.dear *= x.hours / t.hours
 		t.score = x
-		t.out = worse(x.late, s.limit, s.folded.total, negligible/3) > -margin/2 && x.late > negligible/3*s.folded.total ||
-			whole[i].late > limit+negligible*s.whole.total
+		t.out = x.late > safe(s.limit, s.folded.total, margin/2) || whole[i].late > limit+negligible*s.whole.total
 	}
 }
 
@@ -117,9 +116,6 @@ func (s *study) again() {
 func (o *Options) defaults() error {
 	if o.Tuned == 0 {
 		o.Tuned = 0.6
-	}
-	if o.Budget == 0 {
-		o.Budget = 3000
 	}
 	if o.Progress == nil {
 		o.Progress = func(int, int) {}
@@ -133,12 +129,16 @@ func (o *Options) defaults() error {
 		return errors.New("the share of the load to tune on must be from 0.1 to 0.9")
 	case o.Objective < 0 || o.Objective > 1:
 		return errors.New("the objective is a share of requests: above 0 and at most 1")
-	case o.Budget < 100 || o.Budget > 1_000_000:
+	case o.Budget != 0 && o.Budget < 100 || o.Budget > 1_000_000:
 		return errors.New("the budget must be from 100 to 1000000 trials")
 	case len(o.Load.Rates) < 240 || o.Load.End().Sub(o.Load.Start) < 4*time.Hour:
 		return errors.New("the load is too short to tune on: at least four hours of minutes are needed, and a week is good")
 	case o.Load.Peak() <= 0:
 		return errors.New("there is no load")
+	}
+	if o.Budget == 0 {
+		minutes := o.Tuned * o.Load.End().Sub(o.Load.Start).Minutes()
+		o.Budget = int(max(1500, min(6000, 48e6/minutes)))
 	}
 	return nil
 }
@@ -211,7 +211,7 @@ func prepare(o Options) (*study, error) {
 		thin = thinned(s.tuned, ready, kind, s.most)
 	}
 	s.search = search{
-		plain: newBench(thin, o.Workers), lower: newBench(lowered(thin), o.Workers), space: space{min: s.Min, mean: s.folded.total / s.tuned.End().Sub(s.tuned.Start).Seconds() / per, calendar: days >= calendarDays},
+		plain: newBench(thin, o.Workers), space: space{min: s.Min, mean: s.folded.total / s.tuned.End().Sub(s.tuned.Start).Seconds() / per, calendar: days >= calendarDays},
 		rng: rand.New(rand.NewPCG(o.Seed, 1)), progress: o.Progress, stop: o.Stop,
 	}
 	return s, s.aim()
@@ -230,8 +230,7 @@ func (s *study) aim() error {
 	s.limit, s.best = s.late(s.folded, s.swept)
 	mine := s.search.plain.try(s.sweep)
 	late, best := s.late(s.search.plain, mine)
-	s.search.usual.blocks = mine[usualTarget-lowestTarget].blocks
-	s.search.usual.hours, s.search.usual.lower = mine[usualTarget-lowestTarget].hours, s.search.lower.try([]Candidate{usual})[0].hours
+	s.search.usual.hours, s.search.usual.busy = mine[usualTarget-lowestTarget].hours, 100*mine[usualTarget-lowestTarget].busy
 	for k := range stresses {
 		parts, err := stressParts(s.tuned, k, s.World, s.kind, s.most, s.Seed)
 		if err != nil {
@@ -243,12 +242,14 @@ func (s *study) aim() error {
 		s.search.stressedLate = append(s.search.stressedLate, x.late)
 		s.search.usual.stressed += x.hours
 	}
+	s.search.limit = late
+	allowed := safe(late, s.search.plain.total, margin)
 	s.search.goals = []goal{
-		{hours: 1, most: math.Inf(1), late: late, margin: margin},
-		{hours: 1, strain: 0.05, most: math.Inf(1), late: late, margin: margin},
+		{hours: 1, most: math.Inf(1), late: allowed},
+		{hours: 1, strain: 0.05, most: math.Inf(1), late: allowed},
 	}
-	for k, cap := range s.caps(mine, best) {
-		s.search.goals = append(s.search.goals, goal{hours: 0.2 * thrift / float64(int(1)<<k), strain: 0.2, most: cap, late: late, margin: margin})
+	for _, cap := range s.caps(mine, best) {
+		s.search.goals = append(s.search.goals, goal{hours: 0.2 * thrift, strain: 0.2, most: cap, late: allowed})
 	}
 	return nil
 }
@@ -269,11 +270,18 @@ func (s *study) late(b *bench, swept []score) (limit float64, best int) {
 	return limit, best
 }
 
-// thrift is how much strain the logarithm of hours is worth: a tenth of the hours less may cost half a unit of it.
-const thrift = 5
+// thrift is how much strain the logarithm of hours is worth once they are below a cap: little, so that a choice is the
+// safest of those that save enough.
+const thrift = 1
 
-// margin is how much better than the objective a candidate must be on the tuned part, on the scale of worse.
+// margin is how much better than the objective a candidate must be on the tuned part: a part of what is late or of what is
+// in time, whichever is less.
 const margin = 0.05
+
+// safe is how many requests may be late where limit may, to keep clear of it by a margin. Of what is negligible half is.
+func safe(limit, total, margin float64) float64 {
+	return limit - margin*min(limit, total-limit) + (0.5-margin)*negligible*total
+}
 
 // caps are the hours that what is recommended may cost, by what the single targets cost, the first choice first: what
 // comes after it is what one falls back on.
@@ -282,13 +290,14 @@ func (s *study) caps(swept []score, best int) []float64 {
 	if best < 0 {
 		return []float64{usual * 1.5, usual * 2, usual * 3}
 	}
-	least := 0.92 * swept[best].hours
+	single := swept[best].hours
 	if s.Objective > 0 {
-		return []float64{least, least, 0.95 * swept[best].hours}
+		return []float64{0.92 * single, 0.94 * single, 0.96 * single, single}
 	}
-	all := []float64{min(least, 0.8*usual)}
-	for _, part := range []float64{0.69, 0.735, 0.78, 0.82} {
-		if cap := part * usual; cap > all[len(all)-1]*1.01 {
+	// First what keeps clear of both promises, then what still saves much against the default.
+	all := []float64{min(0.92*single, 0.8*usual)}
+	for _, cap := range []float64{0.945 * single, 0.98 * single, 0.69 * usual, 0.735 * usual, 0.78 * usual, 0.82 * usual, 0.88 * usual} {
+		if cap > all[len(all)-1]*1.01 && cap < 0.89*usual {
 			all = append(all, cap)
 		}
 	}
