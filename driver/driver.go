@@ -114,6 +114,8 @@ type Network interface {
 	// reachable for all instances.
 	Listen(network, address string) (net.Listener, error)
 	ListenPacket(network, address string) (net.PacketConn, error)
+
+	Public
 }
 
 // Spec is what an instance shall be.

@@ -64,6 +64,7 @@ func Run(t *testing.T, kind Kind) {
 	s.real(t, "Isolation", true, s.isolation)
 	s.real(t, "CloudAddress", true, s.cloudAddress)
 	s.real(t, "Neighbours", true, s.neighbours)
+	s.real(t, "Public", true, s.public)
 	s.real(t, "Volumes", true, s.volumes)
 	s.real(t, "Measure", true, s.measure)
 	s.real(t, "LimitCPU", kind.LimitsCPU, s.limitCPU)

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/billow-cloud/billow/driver"
+	"github.com/billow-cloud/billow/tproxy"
 )
 
 // longAgo is a deadline that has passed.
@@ -36,8 +37,9 @@ type keeper struct {
 	baseMade   chan struct{}
 	cgroups    *cgroups
 	vpc        *vpc
-	filter     []byte // seccomp
-	noVolumes  string // why there are none; empty when there can be
+	caught     *tproxy.Socket // guarded by mu
+	filter     []byte         // seccomp
+	noVolumes  string         // why there are none; empty when there can be
 
 	mu          sync.Mutex
 	instances   map[string]*instance
@@ -353,6 +355,8 @@ func (k *keeper) do(ctx context.Context, req *Request) (*Response, error) {
 		return nil, k.resizeVolume(req.ID, req.Bytes)
 	case "delete-snapshot":
 		return nil, k.deleteSnapshot(req.ID)
+	case "ports":
+		return &Response{Ports: k.ports()}, nil
 	case "inventory":
 		return &Response{Inventory: k.inventory()}, nil
 	case "measure":

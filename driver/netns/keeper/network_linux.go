@@ -54,6 +54,7 @@ func newVPC() (*vpc, error) {
 		{"net/ipv4/ip_forward", "1"},
 		{"net/ipv4/conf/all/rp_filter", "1"}, // strict: nobody can forge a source address
 		{"net/ipv4/conf/default/rp_filter", "1"},
+		{"net/ipv4/conf/all/route_localnet", "1"}, // public addresses on loopback come from instances; see attach
 		{"net/ipv4/conf/all/send_redirects", "0"},
 		{"net/ipv4/conf/default/send_redirects", "0"},
 		{"net/ipv4/icmp_ratelimit", "0"},             // "port unreachable" must come at once, or resolvers wait
@@ -180,7 +181,17 @@ func (v *vpc) inside(spec driver.Spec, router netip.Addr, mac net.HardwareAddr, 
 	if err := handle.RouteAdd(&netlink.Route{LinkIndex: index, Dst: host(router), Scope: netlink.SCOPE_LINK}); err != nil {
 		return err
 	}
-	return handle.RouteAdd(&netlink.Route{LinkIndex: index, Gw: router.AsSlice(), Src: spec.PrivateIP.AsSlice()})
+	public := &net.IPNet{IP: publicPool.Addr().AsSlice(), Mask: net.CIDRMask(publicPool.Bits(), 32)}
+	for _, route := range []netlink.Route{
+		{LinkIndex: index, Gw: router.AsSlice(), Src: spec.PrivateIP.AsSlice()},
+		// In the table that is asked first, where all of 127.0.0.0/8 is local.
+		{LinkIndex: index, Gw: router.AsSlice(), Src: spec.PrivateIP.AsSlice(), Dst: public, Table: unix.RT_TABLE_LOCAL},
+	} {
+		if err := handle.RouteAdd(&route); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unroute makes the address unreachable at once. The link itself goes with the

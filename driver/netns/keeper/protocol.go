@@ -14,6 +14,7 @@ package keeper
 
 import (
 	"errors"
+	"net/netip"
 
 	"github.com/billow-cloud/billow/driver"
 )
@@ -39,7 +40,7 @@ const (
 // Request is one wish. Each has a connection of its own and is answered by one
 // Response; closing the connection gives the answer up, not the wish.
 type Request struct {
-	Op string // hello launch start stop reboot terminate create-image delete-image inventory measure console exec sockets address events reset quit;
+	Op string // hello launch start stop reboot terminate create-image delete-image inventory measure console exec sockets address catch ports events reset quit;
 	// create-volume delete-volume attach-volume detach-volume resize-volume create-snapshot delete-snapshot import-image
 
 	ID      string       `json:",omitempty"`
@@ -63,7 +64,7 @@ type Request struct {
 	Dir  string   `json:",omitempty"`
 	TTY  bool     `json:",omitempty"`
 
-	// sockets: how many, of "tcp" or "udp"; address: to be the cloud's own.
+	// sockets: how many, of "tcp" or "udp"; address: to be the cloud's own; catch: a pool.
 	Network string `json:",omitempty"`
 	Count   int    `json:",omitempty"`
 	Address string `json:",omitempty"`
@@ -71,17 +72,18 @@ type Request struct {
 
 // Response answers a Request. Events and exec give several on one connection.
 type Response struct {
-	Error     *Failure          `json:",omitempty"`
-	Version   int               `json:",omitempty"`
-	PID       int               `json:",omitempty"`
-	Notes     []string          `json:",omitempty"`
-	Inventory *driver.Inventory `json:",omitempty"`
-	Usage     []driver.Usage    `json:",omitempty"`
-	Data      []byte            `json:",omitempty"`
-	Started   bool              `json:",omitempty"` // exec: the terminal comes beside it; create-snapshot: it is taken
-	NoVolumes string            `json:",omitempty"` // events
-	ExitCode  int               `json:",omitempty"`
-	Event     *driver.Event     `json:",omitempty"`
+	Error     *Failure                `json:",omitempty"`
+	Version   int                     `json:",omitempty"`
+	PID       int                     `json:",omitempty"`
+	Notes     []string                `json:",omitempty"`
+	Inventory *driver.Inventory       `json:",omitempty"`
+	Usage     []driver.Usage          `json:",omitempty"`
+	Data      []byte                  `json:",omitempty"`
+	Ports     map[netip.Addr][]uint16 `json:",omitempty"`
+	Started   bool                    `json:",omitempty"` // exec: the terminal comes beside it; create-snapshot: it is taken
+	NoVolumes string                  `json:",omitempty"` // events
+	ExitCode  int                     `json:",omitempty"`
+	Event     *driver.Event           `json:",omitempty"`
 }
 
 // Failure is an error on its way through the socket.

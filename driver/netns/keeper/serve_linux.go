@@ -40,6 +40,8 @@ func (k *keeper) serve(conn *net.UnixConn) {
 		k.serveExec(conn, req, files)
 	case "sockets":
 		k.serveSockets(conn, req)
+	case "catch":
+		k.serveCatch(conn, req)
 	case "create-snapshot":
 		err := k.createSnapshot(req.ID, req.VolumeID, func() { respond(conn, &Response{Started: true}) })
 		respond(conn, &Response{Error: Fail(err)})
