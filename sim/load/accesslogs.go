@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 )
 
 // accessKinds begin a line of an Application Load Balancer's access log.
@@ -20,15 +21,22 @@ func isAccessLog(text []byte) bool {
 	return false
 }
 
-// accessLog counts the lines of a log by their second field, the time of the answer.
+// The fields of a line that count, with blanks between them: type, time of the answer, load balancer, client, target,
+// request_processing_time, target_processing_time (seconds, or -1 if no target was asked).
+const (
+	answeredAt = 1
+	targetTook = 6
+)
+
+// accessLog counts the lines of a log by the time of the answer.
 func (c *collector) accessLog(in *bufio.Reader) error {
 	if err := c.count(); err != nil {
 		return err
 	}
 	for line := 1; ; line++ {
 		text, err := in.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) { // the time is at the front
-			text = bytes.Clone(text[:256])
+		if errors.Is(err, bufio.ErrBufferFull) { // what counts is at the front
+			text = bytes.Clone(text[:512])
 			for errors.Is(err, bufio.ErrBufferFull) {
 				_, err = in.ReadSlice('\n')
 			}
@@ -49,14 +57,22 @@ func (c *collector) request(text []byte, line int) error {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return nil
 	}
-	_, rest, _ := bytes.Cut(text, []byte(" "))
-	when, _, ok := bytes.Cut(rest, []byte(" "))
-	if !ok || !isAccessLog(text) {
+	var fields [targetTook + 1][]byte
+	n, rest, more := 0, text, true
+	for ; n < len(fields) && more; n++ {
+		fields[n], rest, more = bytes.Cut(rest, []byte(" "))
+	}
+	when := fields[answeredAt]
+	if n <= answeredAt || !isAccessLog(text) {
 		return c.fault(line, "it is not a line of an access log of an Application Load Balancer")
 	}
 	at, err := c.clock.parse(string(when))
 	if err != nil {
 		return c.fault(line, "%q %v", when, err)
+	}
+	if took, err := strconv.ParseFloat(string(fields[targetTook]), 64); err == nil && took >= 0 && took < maxService {
+		c.service += took
+		c.served++
 	}
 	return c.add(at, 1, line)
 }

@@ -22,8 +22,10 @@ type collector struct {
 	slot     int64 // of the cells, in milliseconds
 	phase    int64 // a cell's middle (of a value that fills it) or beginning (of finer ones) is at phase + n * slot
 	cells    []cell
-	limit    int  // of cells before they are put together
-	counting bool // requests one by one
+	limit    int     // of cells before they are put together
+	counting bool    // requests one by one
+	service  float64 // seconds that targets took for them, and of how many of them that is known
+	served   int
 
 	first            int64 // earliest and latest time
 	latest           int64
@@ -31,18 +33,23 @@ type collector struct {
 	previous         int64
 	doubles, missing int
 	uneven           int
+	doubled          int  // the line of the first double, if it is known
 	unordered        bool // by nature: not worth a note
+	said             []string
 }
 
 type point struct {
 	at    int64
 	value float64
+	line  int
 }
 
+// cell is a slot's values as far as they are known: their sum, each as often as it weighs, and the sum of the weights. A
+// value that fills its slot weighs 1; a finer one the milliseconds that it has of the slot, since its period may have
+// parts of several.
 type cell struct {
-	slot int64
-	sum  float64
-	n    int
+	slot        int64
+	sum, weight float64
 }
 
 const (
@@ -50,6 +57,8 @@ const (
 	minute     = 60_000 // milliseconds
 
 	longestPeriod = 1440 * minute
+
+	maxService = 1e5 // seconds of a request: what a load balancer waits for at most is less
 )
 
 func newCollector(name string, o Options) (*collector, error) {
@@ -113,11 +122,11 @@ func (c *collector) add(at int64, value float64, line int) error {
 	c.previous, c.first, c.latest = at, min(c.first, at), max(c.latest, at)
 	if c.period > 0 {
 		if c.first/c.slot+maxSlots < c.latest/c.slot {
-			return c.fault(line, "the times up to here are %s apart, which is too long for slots of %s", between(c.first, c.latest), length(c.slot))
+			return c.fault(line, "the times up to here are %s apart, which is too long for slots of %s", spoken(c.latest-c.first), spoken(c.slot))
 		}
 		return c.put(at, value)
 	}
-	if c.head = append(c.head, point{at, value}); len(c.head) >= headPoints {
+	if c.head = append(c.head, point{at, value, line}); len(c.head) >= headPoints {
 		return c.learn()
 	}
 	return nil
@@ -141,7 +150,7 @@ func (c *collector) learn() error {
 		return fmt.Errorf("%s: its values are %d ms apart; at least a second is needed", c.name, c.period)
 	}
 	if c.period > longestPeriod {
-		return fmt.Errorf("%s: its values are %s apart; a day is the most of which a load can be made", c.name, length(c.period))
+		return fmt.Errorf("%s: its values are %s apart; a day is the most of which a load can be made", c.name, spoken(c.period))
 	}
 	if rest := c.period % 1000; rest != 0 {
 		c.period += 1000*((rest+500)/1000) - rest
@@ -151,15 +160,25 @@ func (c *collector) learn() error {
 	}
 	if c.slot = c.step(); c.period >= c.slot {
 		c.slot, c.phase = c.period, c.head[0].at
+	} else {
+		c.phase = floor(c.head[0].at, minute) * minute // so that the first slot is a whole one, whatever its length
+		if c.slot < minute {
+			c.phase = floor(c.head[0].at, c.slot) * c.slot
+		}
 	}
 	if span := (c.head[len(c.head)-1].at - c.head[0].at) / c.slot; span > maxSlots {
 		return fmt.Errorf("%s: its times are %s apart, from %s to %s, which is too long for slots of %s", c.name,
-			between(c.first, c.latest), written(c.first), written(c.latest), length(c.slot))
+			spoken(c.latest-c.first), written(c.first), written(c.latest), spoken(c.slot))
 	}
 	last := int64(-1)
 	for _, p := range c.head {
-		if p.at == last && c.finer() {
-			c.doubles++
+		if p.at == last {
+			if c.finer() {
+				c.doubles++
+			}
+			if c.doubled == 0 || p.line < c.doubled {
+				c.doubled = p.line
+			}
 		}
 		last = p.at
 		if err := c.put(p.at, p.value); err != nil {
@@ -187,27 +206,44 @@ func (c *collector) rate(value float64) float64 {
 	}
 }
 
-// put adds a value to its cell.
+// put adds a value to its cell, or to those that its period has a part of.
 func (c *collector) put(at int64, value float64) error {
-	slot := floor(at-c.phase, c.slot)
-	if !c.finer() && !c.counting {
-		slot = floor(at-c.phase+c.slot/2, c.slot)
-		if abs(at-c.phase-slot*c.slot) >= 1000 {
+	rate, from := c.rate(value), at-c.phase
+	switch {
+	case c.counting:
+		return c.share(floor(from, c.slot), rate, 1)
+	case !c.finer():
+		slot := floor(from+c.slot/2, c.slot)
+		if abs(from-slot*c.slot) >= 1000 {
 			c.uneven++
 		}
+		return c.share(slot, rate, 1)
 	}
+	for to := from + c.period; from < to; {
+		slot := floor(from, c.slot)
+		end := min(to, (slot+1)*c.slot)
+		if err := c.share(slot, rate, float64(end-from)); err != nil {
+			return err
+		}
+		from = end
+	}
+	return nil
+}
+
+// share adds a rate to a slot's cell.
+func (c *collector) share(slot int64, rate, weight float64) error {
 	if n := len(c.cells); n > 0 && c.cells[n-1].slot == slot {
-		c.cells[n-1].sum += c.rate(value)
-		c.cells[n-1].n++
+		c.cells[n-1].sum += rate * weight
+		c.cells[n-1].weight += weight
 		return nil
 	}
-	c.cells = append(c.cells, cell{slot: slot, sum: c.rate(value), n: 1})
+	c.cells = append(c.cells, cell{slot, rate * weight, weight})
 	if len(c.cells) < c.limit {
 		return nil
 	}
 	c.merge()
 	if len(c.cells) > maxSlots {
-		return fmt.Errorf("%s: it has more than %d slots of %s", c.name, maxSlots, length(c.slot))
+		return fmt.Errorf("%s: it has more than %d slots of %s", c.name, maxSlots, spoken(c.slot))
 	}
 	c.limit = max(c.limit, 2*len(c.cells))
 	return nil
@@ -223,7 +259,7 @@ func (c *collector) merge() {
 	for _, x := range c.cells {
 		if n := len(out); n > 0 && out[n-1].slot == x.slot {
 			out[n-1].sum += x.sum
-			out[n-1].n += x.n
+			out[n-1].weight += x.weight
 			continue
 		}
 		out = append(out, x)
@@ -235,26 +271,35 @@ func floor(a, b int64) int64 { return int64(math.Floor(float64(a) / float64(b)))
 
 func written(at int64) string { return time.UnixMilli(at).UTC().Format("2006-01-02 15:04") }
 
-func length(milli int64) string { return spoken(time.Duration(milli) * time.Millisecond) }
-
-func between(from, to int64) string { return length(to - from) }
-
-// spoken is a duration in the largest units that fit: "3 d 2 h", "5 min".
-func spoken(d time.Duration) string {
+// spoken is a number of milliseconds in the largest units that fit: "3 d 2 h", "5 min".
+func spoken(milli int64) string {
 	type unit struct {
-		of   time.Duration
+		of   int64
 		name string
 	}
-	units := []unit{{24 * time.Hour, " d"}, {time.Hour, " h"}, {time.Minute, " min"}, {time.Second, " s"}}
+	units := []unit{{1440 * minute, " d"}, {60 * minute, " h"}, {minute, " min"}, {1000, " s"}}
 	for i, u := range units {
-		if d < u.of && i < len(units)-1 {
+		if milli < u.of && i < len(units)-1 {
 			continue
 		}
-		text := fmt.Sprint(int64(d/u.of), u.name)
-		if i < len(units)-1 && d%u.of >= units[i+1].of {
-			text += fmt.Sprint(" ", int64(d%u.of/units[i+1].of), units[i+1].name)
+		text := fmt.Sprint(milli/u.of, u.name)
+		if i < len(units)-1 && milli%u.of >= units[i+1].of {
+			text += fmt.Sprint(" ", milli%u.of/units[i+1].of, units[i+1].name)
 		}
 		return text
 	}
 	return "0 s"
+}
+
+// counted is a number of things: "1 value", "2 values".
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprint(n, " ", noun, "s")
+}
+
+// say keeps a note for the trace.
+func (c *collector) say(format string, args ...any) {
+	c.said = append(c.said, fmt.Sprintf(format, args...))
 }

@@ -61,7 +61,7 @@ func (c *collector) row(fields []string, at, value, line int, comma rune) error 
 		return nil
 	}
 	if at >= len(fields) || value >= len(fields) {
-		return c.fault(line, "it has %d columns; a time and a value are needed", len(fields))
+		return c.fault(line, "it has %s; a time and a value are needed", counted(len(fields), "column"))
 	}
 	when, err := c.clock.parse(strings.TrimSpace(fields[at]))
 	if err != nil {
@@ -72,14 +72,28 @@ func (c *collector) row(fields []string, at, value, line int, comma rune) error 
 		c.missing++
 		return nil
 	}
-	n, err := strconv.ParseFloat(text, 64)
+	n, err := c.number(text, line, comma)
 	if err != nil {
-		n, err = number(text, comma)
-	}
-	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
-		return c.fault(line, "%q is not a number", text)
+		return err
 	}
 	return c.add(when, n, line)
+}
+
+// number reads a value. What is a number, but larger than any that can be held, is a large number all the same.
+func (c *collector) number(text string, line int, delimiter rune) (float64, error) {
+	n, err := strconv.ParseFloat(text, 64)
+	if errors.Is(err, strconv.ErrSyntax) {
+		n, err = withCommas(text, delimiter)
+	}
+	switch {
+	case errors.Is(err, strconv.ErrRange) && n > 0:
+		return 0, c.fault(line, "%s is too large for a load", text)
+	case errors.Is(err, strconv.ErrRange):
+		return 0, c.fault(line, "%s is negative; a load cannot be", text)
+	case err != nil || math.IsNaN(n) || math.IsInf(n, 0):
+		return 0, c.fault(line, "%q is not a number", text)
+	}
+	return n, nil
 }
 
 // delimiter is the one of the usual delimiters that a line has most of outside of quotes.
@@ -102,9 +116,9 @@ func delimiter(line []byte) rune {
 	return best
 }
 
-// number reads what is written with a decimal comma, or with commas between thousands. "1,234" is a thousand and more,
+// withCommas reads what is written with a decimal comma, or with commas between thousands. "1,234" is a thousand and more,
 // except between semicolons, which are used where the comma is the decimal one.
-func number(text string, delimiter rune) (float64, error) {
+func withCommas(text string, delimiter rune) (float64, error) {
 	comma := strings.IndexByte(text, ',')
 	thousands := delimiter != ';' && len(text)-comma == 4
 	if delimiter != ',' && strings.Count(text, ",") == 1 && !strings.Contains(text, ".") && !thousands {
@@ -151,7 +165,8 @@ func (c *collector) columns(fields []string, line int) (at [2]int, header bool, 
 	case len(fields) == 2:
 		value = 1 - when
 	default:
-		return at, true, c.fault(line, "which column is the load is not clear; name one of %s", strings.Join(fields, ", "))
+		others := slices.Delete(slices.Clone(fields), when, when+1)
+		return at, true, c.fault(line, "which column is the load is not clear: name it (--value), one of %s", strings.Join(others, ", "))
 	}
 	return [2]int{when, value}, true, nil
 }

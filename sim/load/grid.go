@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// bridge is the longest gap that is filled with a line between its neighbours unless told otherwise.
-func bridge(slot time.Duration) time.Duration { return max(3*slot, time.Hour) }
+// bridge is the longest gap that is filled with a line between its neighbours unless told otherwise, in milliseconds.
+func bridge(slot int64) int64 { return max(3*slot, 60*minute) }
 
 // trace makes the trace of all that was collected.
 func (c *collector) trace() (Trace, error) {
@@ -27,45 +27,57 @@ func (c *collector) trace() (Trace, error) {
 	if err != nil {
 		return Trace{}, err
 	}
-	t := Trace{Step: time.Duration(c.slot) * time.Millisecond, Rates: rates}
+	t := Trace{Step: time.Duration(c.slot) * time.Millisecond, Rates: rates, Unit: c.unit}
+	if c.served > 0 {
+		t.Service = c.service / float64(c.served)
+	}
 	start := c.cells[0].slot*c.slot + c.phase
 	if c.phase%minute != 0 && c.slot%minute == 0 { // all that follows runs by whole minutes
 		start = floor(start, minute) * minute
 	}
 	t.Start = time.UnixMilli(floor(start, 1000) * 1000).UTC()
 	t.Notes = append(c.notes(), filled...)
-	if want := time.Duration(c.step()) * time.Millisecond; want < t.Step {
-		t.Notes = append(t.Notes, fmt.Sprintf("Its values are %s apart: lines were drawn through them so that each keeps its mean, in slots of %s.", spoken(t.Step), spoken(want)))
-		if len(t.Rates)*int(t.Step/want) > maxSlots {
+	if want := c.step(); want < c.slot {
+		t.Notes = append(t.Notes, fmt.Sprintf("Its values are %s apart: lines were drawn through them so that each keeps its mean, in slots of %s.", spoken(c.slot), spoken(want)))
+		if int64(len(t.Rates))*(c.slot/want) > maxSlots {
 			return Trace{}, fmt.Errorf("%s: it is too long for slots of %s", c.name, spoken(want))
 		}
-		t.Rates, t.Step = smooth(t.Rates, t.Step, want), want
+		t.Rates, t.Step = smooth(t.Rates, t.Step, time.Duration(want)*time.Millisecond), time.Duration(want)*time.Millisecond
 	} else if c.finer() {
-		t.Notes = append(t.Notes, fmt.Sprintf("Its values are %s apart: their means over %s were taken.", length(c.period), spoken(t.Step)))
+		t.Notes = append(t.Notes, fmt.Sprintf("Its values are %s apart: their means over %s were taken.", spoken(c.period), spoken(c.slot)))
 	}
 	return t, nil
 }
 
-// notes tell what had to be repaired while reading.
+// notes tell what had to be repaired while reading, and what the values were taken for.
 func (c *collector) notes() []string {
-	var notes []string
 	say := func(yes bool, format string, args ...any) {
 		if yes {
-			notes = append(notes, fmt.Sprintf(format, args...))
+			c.say(format, args...)
 		}
 	}
 	if !c.finer() && !c.counting {
 		for _, x := range c.cells {
-			c.doubles += x.n - 1
+			c.doubles += int(x.weight) - 1
 		}
 	}
-	say(c.ups > 0 && c.downs > 0 && !c.unordered, "%d of %d values were out of order and have been sorted.", c.downs, c.rows)
-	say(c.ups == 0 && c.downs > 0 && !c.unordered, "The newest value came first; the values have been sorted.")
-	say(c.doubles > 0, "%d values are of a time that is there already; their mean was taken.%s", c.doubles, c.daylight())
-	say(c.missing > 0, "%d lines have no value.", c.missing)
-	say(c.uneven > c.rows/100, "%d of %d values do not lie on an even grid of %s; they were moved to the nearest slot.", c.uneven, c.rows, length(c.period))
+	were := func(n int) string { return map[bool]string{true: "was", false: "were"}[n == 1] }
+	say(c.unit == Percent, "A CPU percentage is taken for the work of one instance: 100 %% is what one instance can do. CPUUtilization of a group is the mean over its instances: that times their number is the group's.")
+	say(c.ups > 0 && c.downs > 0 && !c.unordered, "%d of %d values %s out of order; the values were sorted.", c.downs, c.rows, were(c.downs))
+	say(c.ups == 0 && c.downs > 0 && !c.unordered, "The newest value came first; the values were sorted.")
+	if c.doubles > 0 {
+		first := ""
+		if c.doubled > 0 {
+			first = fmt.Sprintf(" (the first in line %d)", c.doubled)
+		}
+		verb := map[bool]string{true: "has", false: "have"}[c.doubles == 1]
+		c.say("%s%s %s a time that was there already; the mean was taken.%s", counted(c.doubles, "value"), first, verb, c.daylight())
+	}
+	say(c.missing == 1, "1 line has no value.")
+	say(c.missing > 1, "%d lines have no value.", c.missing)
+	say(c.uneven > c.rows/100, "%d of %d values %s not on an even grid of %s: each was moved to the nearest slot.", c.uneven, c.rows, were(c.uneven), spoken(c.period))
 	say(c.clock.naive > 0 && c.clock.zoned > 0, "Some times (%d) name a time zone and some (%d) do not; those were taken for %s.", c.clock.zoned, c.clock.naive, c.zoneName())
-	return notes
+	return c.said
 }
 
 func (c *collector) zoneName() string {
@@ -86,17 +98,13 @@ func (c *collector) daylight() string {
 func (c *collector) dense() (rates []float64, notes []string, err error) {
 	first, last := c.cells[0].slot, c.cells[len(c.cells)-1].slot
 	rates = make([]float64, 0, last-first+1)
-	slot := time.Duration(c.slot) * time.Millisecond
 	bridged, gaps, empty := 0, 0, 0
 	longest, longestAt := int64(0), int64(0)
 	for i, x := range c.cells {
-		rate := x.sum / float64(x.n)
-		if c.counting {
-			rate = x.sum
-		}
+		rate := c.mean(x, x.slot == first || x.slot == last)
 		if missing := x.slot - first - int64(len(rates)); missing > 0 {
-			gap, from := time.Duration(missing)*slot, c.at(c.cells[i-1].slot+1)
-			line := c.gaps == Interpolate || c.gaps == Auto && gap <= bridge(slot)
+			gap, from := missing*c.slot, c.at(c.cells[i-1].slot+1)
+			line := c.gaps == Interpolate || c.gaps == Auto && gap <= bridge(c.slot)
 			before := rates[len(rates)-1]
 			for k := range missing {
 				fill := 0.0
@@ -119,20 +127,32 @@ func (c *collector) dense() (rates []float64, notes []string, err error) {
 		rates = append(rates, rate)
 	}
 	if bridged > 0 {
-		notes = append(notes, fmt.Sprintf("%d of %d slots had no value; they were filled from their neighbours.", bridged, len(rates)))
+		notes = append(notes, fmt.Sprintf("%d of %d slots had no value; the neighbours filled in.", bridged, len(rates)))
 	}
 	if empty > 0 && !c.counting {
-		notes = append(notes, fmt.Sprintf("%d of %d slots had no value and were taken for no load; the longest gap begins at %s and lasts %s.",
-			empty, len(rates), written(longestAt), spoken(time.Duration(longest)*slot)))
+		notes = append(notes, fmt.Sprintf("%d of %d slots had no value: no load was taken for it; the longest gap begins at %s and lasts %s.",
+			empty, len(rates), written(longestAt), spoken(longest*c.slot)))
 	}
 	return rates, notes, nil
+}
+
+// mean is a slot's rate. Where finer values have only a part of it, the rest is like them; but there is no load in the rest
+// at an edge of the trace, whose sum would change, nor where what is missing is zero.
+func (c *collector) mean(x cell, edge bool) float64 {
+	switch {
+	case c.counting:
+		return x.sum
+	case c.finer() && (edge || c.gaps == Zero):
+		return x.sum / max(x.weight, float64(c.slot))
+	}
+	return x.sum / x.weight
 }
 
 func (c *collector) at(slot int64) int64 { return slot*c.slot + c.phase }
 
 // smooth draws a line through slots that are longer than wanted, in place of stairs: from one edge to the middle to the
 // next edge of each slot, so that the slot keeps its mean and nothing is negative. An edge lies between the means of its
-// neighbours, but at most twice as high as the lower one.
+// neighbours, but at most twice as high as the lower one. Of a wanted slot that goes beyond the end, the rest is empty.
 func smooth(means []float64, step, want time.Duration) []float64 {
 	n := len(means)
 	edges := make([]float64, n+1)
@@ -161,9 +181,8 @@ func smooth(means []float64, step, want time.Duration) []float64 {
 	out := make([]float64, 0, total/want+1)
 	last := 0.0
 	for at := time.Duration(0); at < total; at += want {
-		end := min(at+want, total)
-		next := until(float64(end) / float64(step))
-		out = append(out, math.Max(0, next-last)*float64(step)/float64(end-at))
+		next := until(float64(min(at+want, total)) / float64(step))
+		out = append(out, math.Max(0, next-last)*float64(step)/float64(want))
 		last = next
 	}
 	return out

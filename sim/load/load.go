@@ -14,6 +14,9 @@ type Trace struct {
 	Step  time.Duration // length of a slot, a whole number of seconds
 	Rates []float64     // requests per second, the mean over each slot; finite, not negative
 	Notes []string      // what was repaired while reading, one sentence each
+
+	Unit    Unit    // of the values that it was read from, as the file or the options say; empty if it was not read
+	Service float64 // seconds that targets took for a request on average, where an access log tells; 0 is unknown
 }
 
 // End is the end of the last slot.

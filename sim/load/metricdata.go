@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -33,7 +31,7 @@ func (c *collector) metricData(in *bufio.Reader) error {
 	w := &walker{c: c, lines: newLineCounter(in)}
 	w.dec = json.NewDecoder(w.lines)
 	w.dec.UseNumber()
-	if err := w.value(nil); err != nil {
+	if err := w.documents(); err != nil {
 		if wrong, ok := errors.AsType[*json.SyntaxError](err); ok {
 			return c.fault(w.lines.at(wrong.Offset), "it is not whole JSON: %v", wrong)
 		}
@@ -41,6 +39,9 @@ func (c *collector) metricData(in *bufio.Reader) error {
 			return fmt.Errorf("%s: it is cut off: its JSON does not end", c.name)
 		}
 		return err
+	}
+	if w.token != "" {
+		c.say("it has a NextToken: CloudWatch has more values, which are not in the file.")
 	}
 	switch {
 	case w.statistics:
@@ -75,6 +76,7 @@ func (c *collector) choose(metrics []metric) (metric, error) {
 			return metric{}, fmt.Errorf("%s: the metric %s has the status %s", c.name, m.id, m.status)
 		}
 		a := &all[i]
+		a.status = m.status // a page's that is not the last may be of a part
 		a.times, a.values = append(a.times, m.times...), append(a.values, m.values...)
 		a.timeLines, a.lines = append(a.timeLines, m.timeLines...), append(a.lines, m.lines...)
 	}
@@ -91,10 +93,18 @@ func (c *collector) choose(metrics []metric) (metric, error) {
 	case 1:
 		return all[0], nil
 	}
-	return metric{}, fmt.Errorf("%s: it has several metrics; choose one of %s", c.name, strings.Join(names, ", "))
+	return metric{}, fmt.Errorf("%s: it has several metrics: choose one (--value) of %s", c.name, strings.Join(names, ", "))
 }
 
 func (c *collector) result(m metric) error {
+	if m.status == "PartialData" {
+		c.say("CloudWatch gave a part of the metric %s only (StatusCode PartialData): values may be missing.", m.id)
+	}
+	if m.label == "CPUUtilization" && c.options.Unit == "" {
+		if err := c.setUnit(Percent); err != nil {
+			return err
+		}
+	}
 	c.sparse()
 	for i := range m.times {
 		if err := c.add(m.times[i], m.values[i], m.lines[i]); err != nil {
@@ -152,6 +162,20 @@ type walker struct {
 	metrics             []metric
 	points              []statistic
 	results, statistics bool
+	token               string // of the page that would follow the last one
+}
+
+// documents reads the pages of an answer, one after the other.
+func (w *walker) documents() error {
+	for {
+		w.token = ""
+		if err := w.value(nil); err != nil {
+			return err
+		}
+		if !w.dec.More() {
+			return nil
+		}
+	}
 }
 
 // value reads one value; path are the names of the members that lead to it, with "" for an element of a list.
@@ -204,6 +228,9 @@ func (w *walker) scalar(path string, token json.Token, line int) error {
 	if n, ok := token.(json.Number); ok {
 		text = n.String()
 	}
+	if path == "NextToken" {
+		w.token = text
+	}
 	field, ok := strings.CutPrefix(path, "MetricDataResults.")
 	if ok && len(w.metrics) > 0 {
 		return w.ofResult(&w.metrics[len(w.metrics)-1], strings.TrimPrefix(field, "."), text, line)
@@ -230,7 +257,7 @@ func (w *walker) ofResult(m *metric, field, text string, line int) error {
 		}
 		m.times = append(m.times, at)
 	case "Values.":
-		n, err := w.number(text, line)
+		n, err := w.c.number(text, line, 0)
 		if err != nil {
 			return err
 		}
@@ -248,21 +275,13 @@ func (w *walker) ofPoint(p *statistic, field, text string, line int) error {
 	case "Unit":
 		p.unit = text
 	case "Sum":
-		n, err = w.number(text, line)
+		n, err = w.c.number(text, line, 0)
 		p.sum = &n
 	case "Average":
-		n, err = w.number(text, line)
+		n, err = w.c.number(text, line, 0)
 		p.average = &n
 	}
 	return err
-}
-
-func (w *walker) number(text string, line int) (float64, error) {
-	n, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
-		return 0, w.c.fault(line, "%q is not a number", text)
-	}
-	return n, nil
 }
 
 // lineCounter knows the lines of what has been read through it. It forgets lines before the last one asked for.

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/billow-cloud/billow/sim/input"
 )
 
 // Unit says what a value in a file means.
@@ -29,7 +31,7 @@ const (
 // Gaps says what a period without a value means.
 type Gaps string
 
-// A gap is bridged if it is short (Bridge), and is time without load if it is longer; or always one of them; or refused.
+// A gap is bridged if it is short (see bridge), and is time without load if it is longer; or always one of them; or refused.
 // Sums of CloudWatch have no value where there were no requests, so their gaps are Zero unless told otherwise.
 const (
 	Auto        Gaps = "auto"
@@ -56,24 +58,18 @@ const (
 
 var errEmpty = errors.New("it is empty")
 
-// Read reads a trace from a file, or from the access logs in a folder. What it is, it sees from what is in it.
+// Read reads a trace from a file, from the access logs in a folder, or from standard input ("-"). What it is, it sees from
+// what is in it.
 func Read(path string, o Options) (Trace, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return Trace{}, plain(err)
+	if info, err := os.Stat(path); err == nil && info.IsDir() && path != input.Standard {
+		return readFolder(path, filepath.Base(filepath.Clean(path)), o)
 	}
-	name := filepath.Base(filepath.Clean(path))
-	if info.IsDir() {
-		return readFolder(path, name, o)
-	}
-	f, err := os.Open(path)
+	f, err := input.Open(path)
 	if err != nil {
-		return Trace{}, plain(err)
+		return Trace{}, err
 	}
 	defer f.Close()
-	t, err := ReadFrom(f, path, o)
-	t.Name = stem(name)
-	return t, err
+	return ReadFrom(f, input.Name(path), o)
 }
 
 // ReadFrom reads a trace from a stream; name stands for it in errors.
@@ -104,7 +100,7 @@ func (c *collector) read(r io.Reader, name string) error {
 	}
 	head, err := in.Peek(4096)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s: %w", name, err)
+		return input.Fault(name, err)
 	}
 	if bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff}) {
 		return fmt.Errorf("%s: it is written in UTF-16; save it as UTF-8", name)
@@ -133,13 +129,16 @@ func (c *collector) read(r io.Reader, name string) error {
 func readFolder(path, name string, o Options) (Trace, error) {
 	var files []string
 	err := filepath.WalkDir(path, func(file string, d os.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() && (strings.HasSuffix(file, ".log") || strings.HasSuffix(file, ".log.gz")) {
+		if err != nil {
+			return input.Fault(file, err)
+		}
+		if d.Type().IsRegular() && (strings.HasSuffix(file, ".log") || strings.HasSuffix(file, ".log.gz")) {
 			files = append(files, file)
 		}
-		return err
+		return nil
 	})
 	if err != nil {
-		return Trace{}, plain(err)
+		return Trace{}, err
 	}
 	if len(files) == 0 {
 		return Trace{}, fmt.Errorf("%s: there are no access logs (*.log, *.log.gz) in it", path)
@@ -161,9 +160,9 @@ func readFolder(path, name string, o Options) (Trace, error) {
 }
 
 func (c *collector) readLog(path string) error {
-	f, err := os.Open(path)
+	f, err := input.Open(path)
 	if err != nil {
-		return plain(err)
+		return err
 	}
 	defer f.Close()
 	if err := c.read(f, path); err != nil && !errors.Is(err, errEmpty) { // a quiet hour
@@ -178,14 +177,6 @@ func (c *collector) readLog(path string) error {
 // fault is an error at a line.
 func (c *collector) fault(line int, format string, args ...any) error {
 	return fmt.Errorf("%s:%d: %s", c.name, line, fmt.Sprintf(format, args...))
-}
-
-// plain is an error about a file without the name of the system call.
-func plain(err error) error {
-	if path, ok := errors.AsType[*os.PathError](err); ok {
-		return fmt.Errorf("%s: %w", path.Path, path.Err)
-	}
-	return err
 }
 
 // stem is a file's name without what tells its format.

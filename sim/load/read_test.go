@@ -51,20 +51,20 @@ func TestRead(t *testing.T) {
 		{"milliseconds since 1970", "1400000040000,1\n1400000100000,2\n", minute, "2014-05-13 16:54:00", []float64{1, 2}, nil},
 		{"per second", "2026-01-02 03:00:00,1\n2026-01-02 03:01:00,2\n", Options{Unit: PerSecond}, "2026-01-02 03:00:00", []float64{60, 120}, nil},
 		{"per minute, every five", "2026-01-02 03:00:00,6\n2026-01-02 03:05:00,6\n", Options{Unit: PerMinute}, "2026-01-02 03:00:00", repeat(6, 10), []string{"5 min apart"}},
-		{"percent", "2026-01-02 03:00:00,50\n2026-01-02 03:01:00,150\n", Options{Unit: Percent, PerInstance: 2}, "2026-01-02 03:00:00", []float64{60, 180}, nil},
+		{"percent", "2026-01-02 03:00:00,50\n2026-01-02 03:01:00,150\n", Options{Unit: Percent, PerInstance: 2}, "2026-01-02 03:00:00", []float64{60, 180}, []string{"the work of one instance"}},
 		{"finer than a minute", "2026-01-02 03:00:00,1\n2026-01-02 03:00:20,2\n2026-01-02 03:00:40,3\n2026-01-02 03:01:00,4\n2026-01-02 03:01:20,4\n2026-01-02 03:01:40,4\n",
 			minute, "2026-01-02 03:00:00", []float64{6, 12}, []string{"20 s apart"}},
 		{"finer, kept", "2026-01-02 03:00:00,1\n2026-01-02 03:00:20,2\n2026-01-02 03:00:40,3\n", Options{Step: 20 * time.Second}, "2026-01-02 03:00:00", []float64{3, 6, 9}, nil},
-		{"a gap of two", "2026-01-02 03:00:00,1\n2026-01-02 03:01:00,1\n2026-01-02 03:04:00,4\n2026-01-02 03:05:00,4\n", minute, "2026-01-02 03:00:00", []float64{1, 1, 2, 3, 4, 4}, []string{"2 of 6 slots had no value; they were filled"}},
-		{"an empty value is a gap", "2026-01-02 03:00:00,1\n2026-01-02 03:01:00,\n2026-01-02 03:02:00,3\n2026-01-02 03:03:00,3\n", minute, "2026-01-02 03:00:00", []float64{1, 2, 3, 3}, []string{"1 lines have no value", "1 of 4"}},
-		{"doubles", "2026-01-02 03:00:00,1\n2026-01-02 03:00:00,3\n2026-01-02 03:01:00,5\n", minute, "2026-01-02 03:00:00", []float64{2, 5}, []string{"1 values are of a time that is there already"}},
-		{"wrong order", "2026-01-02 03:01:00,2\n2026-01-02 03:00:00,1\n2026-01-02 03:02:00,3\n", minute, "2026-01-02 03:00:00", []float64{1, 2, 3}, []string{"1 of 3 values were out of order"}},
+		{"a gap of two", "2026-01-02 03:00:00,1\n2026-01-02 03:01:00,1\n2026-01-02 03:04:00,4\n2026-01-02 03:05:00,4\n", minute, "2026-01-02 03:00:00", []float64{1, 1, 2, 3, 4, 4}, []string{"2 of 6 slots had no value; the neighbours filled in"}},
+		{"an empty value is a gap", "2026-01-02 03:00:00,1\n2026-01-02 03:01:00,\n2026-01-02 03:02:00,3\n2026-01-02 03:03:00,3\n", minute, "2026-01-02 03:00:00", []float64{1, 2, 3, 3}, []string{"1 line has no value", "1 of 4"}},
+		{"doubles", "2026-01-02 03:00:00,1\n2026-01-02 03:00:00,3\n2026-01-02 03:01:00,5\n", minute, "2026-01-02 03:00:00", []float64{2, 5}, []string{"1 value (the first in line 2) has a time that was there already"}},
+		{"wrong order", "2026-01-02 03:01:00,2\n2026-01-02 03:00:00,1\n2026-01-02 03:02:00,3\n", minute, "2026-01-02 03:00:00", []float64{1, 2, 3}, []string{"1 of 3 values was out of order"}},
 		{"newest first", "2026-01-02 03:01:00,2\n2026-01-02 03:00:00,1\n", minute, "2026-01-02 03:00:00", []float64{1, 2}, []string{"newest value came first"}},
 		{"offsets", "2026-01-02T03:00:00+02:00,1\n2026-01-02T03:01:00+0200,2\n2026-01-02T01:02:00Z,3\n", minute, "2026-01-02 01:00:00", []float64{1, 2, 3}, nil},
 		{"a zone", "2026-07-02 03:00:00,1\n2026-07-02 03:01:00,2\n", Options{Zone: zone("Europe/Berlin")}, "2026-07-02 01:00:00", []float64{1, 2}, nil},
 		{"mixed zones", "2026-07-02 03:00:00,1\n2026-07-02 03:01:00Z,2\n", minute, "2026-07-02 03:00:00", []float64{1, 2}, []string{"taken for UTC"}},
 		{"off the minute", "2026-07-02 03:00:37,1\n2026-07-02 03:01:37,2\n", minute, "2026-07-02 03:00:00", []float64{1, 2}, nil},
-		{"nearly even", "2026-07-02 03:00:00,1\n2026-07-02 03:01:02,2\n2026-07-02 03:01:58,3\n2026-07-02 03:03:00,4\n2026-07-02 03:04:00,5\n", Options{Unit: PerMinute}, "2026-07-02 03:00:00", []float64{1, 2, 3, 4, 5}, []string{"do not lie on an even grid"}},
+		{"nearly even", "2026-07-02 03:00:00,1\n2026-07-02 03:01:02,2\n2026-07-02 03:01:58,3\n2026-07-02 03:03:00,4\n2026-07-02 03:04:00,5\n", Options{Unit: PerMinute}, "2026-07-02 03:00:00", []float64{1, 2, 3, 4, 5}, []string{"were not on an even grid"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := ReadFrom(strings.NewReader(c.text), "load.csv", c.o)
@@ -121,14 +121,15 @@ func TestRefused(t *testing.T) {
 		{"NaN", head + "2026-01-02 03:01:00,NaN\n", `load.csv:3: "NaN" is not a number`},
 		{"infinite", head + "2026-01-02 03:01:00,+Inf\n", `load.csv:3: "+Inf" is not a number`},
 		{"huge", head + "2026-01-02 03:01:00,1e300\n", "load.csv:3: 1e+300 is too large"},
-		{"larger than any number", head + "2026-01-02 03:01:00,1e999\n", `load.csv:3: "1e999" is not a number`},
+		{"larger than any number", head + "2026-01-02 03:01:00,1e999\n", `load.csv:3: 1e999 is too large for a load`},
+		{"larger than any number, below zero", head + "2026-01-02 03:01:00,-1e999\n", `load.csv:3: -1e999 is negative`},
 		{"no time", head + "\nlater,4\n", `load.csv:4: "later" is not a time`},
 		{"no such day", head + "2026-02-30 03:01:00,4\n", `load.csv:3: "2026-02-30 03:01:00" is not a time`},
 		{"no such hour", head + "2026-02-20 25:01:00,4\n", `load.csv:3: "2026-02-20 25:01:00" is not a time`},
 		{"a zone by letters", head + "2026-01-02 03:01:00 CST,4\n", `load.csv:3: "2026-01-02 03:01:00 CST" has the zone "CST"; an offset`},
-		{"a column too few", head + "2026-01-02 03:01:00\n", "load.csv:3: it has 1 columns"},
+		{"a column too few", head + "2026-01-02 03:01:00\n", "load.csv:3: it has 1 column;"},
 		{"one column", "2026-01-02 03:01:00\n", "load.csv:1: it has one column"},
-		{"which column", "time,a,b\n2026-01-02 03:01:00,1,2\n", "load.csv:1: which column is the load is not clear; name one of time, a, b"},
+		{"which column", "time,a,b\n2026-01-02 03:01:00,1,2\n", "load.csv:1: which column is the load is not clear: name it (--value), one of a, b"},
 		{"an open quote", head + "\"2026-01-02 03:01:00,4\n", "load.csv:3: it cannot be read as CSV"},
 		{"before 1970", head + "1926-01-02 03:01:00,4\n", "load.csv:3: its time is before 1970"},
 		{"too long", head + "2026-01-02 03:00:10,4\n2026-01-02 03:00:20,4\n2099-01-01 00:00:00,5\n", "load.csv: its times are 2"},
@@ -166,7 +167,7 @@ func TestGaps(t *testing.T) {
 		if math.Abs(total-sum) > 1e-6 || len(got.Rates) != 124 {
 			t.Errorf("%s: %d slots, %g requests, want %g", gaps, len(got.Rates), total, sum)
 		}
-		if gaps != Interpolate && !strings.Contains(strings.Join(got.Notes, " "), "119 of 124 slots had no value and were taken for no load; the longest gap begins at 2026-01-02 03:03 and lasts 1 h 59 min") {
+		if gaps != Interpolate && !strings.Contains(strings.Join(got.Notes, " "), "119 of 124 slots had no value: no load was taken for it; the longest gap begins at 2026-01-02 03:03 and lasts 1 h 59 min") {
 			t.Errorf("%s: %q", gaps, got.Notes)
 		}
 	}
@@ -262,7 +263,7 @@ func TestMetricData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, got, "2026-05-04 10:00:00", []float64{120, 90, 0, 60, 30, 12}, []string{"1 of 6 slots had no value and were taken for no load"})
+	want(t, got, "2026-05-04 10:00:00", []float64{120, 90, 0, 60, 30, 12}, []string{"1 of 6 slots had no value: no load"})
 	if same, err := read("metricdata.json", Options{Value: "web RequestCount"}); err != nil || len(same.Rates) != 6 {
 		t.Error(same, err)
 	}
@@ -270,12 +271,15 @@ func TestMetricData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, cpu, "2026-05-04 10:00:00", []float64{300, 150}, nil)
+	want(t, cpu, "2026-05-04 10:00:00", []float64{300, 150}, []string{"the work of one instance"})
 	statistics, err := read("statistics.json", Options{PerInstance: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want(t, statistics, "2026-05-04 10:00:00", []float64{300, 150, 120}, nil)
+	want(t, statistics, "2026-05-04 10:00:00", []float64{300, 150, 120}, []string{"the work of one instance"})
+	if got.Unit != PerPeriod || cpu.Unit != Percent || statistics.Unit != Percent {
+		t.Errorf("units %q, %q, %q", got.Unit, cpu.Unit, statistics.Unit)
+	}
 	sums, err := read("sums.json", Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -283,13 +287,13 @@ func TestMetricData(t *testing.T) {
 	want(t, sums, "2026-05-04 10:00:00", []float64{7, 9}, nil)
 
 	for text, want := range map[string]string{
-		`{"MetricDataResults": [{"Id": "a", "Label": "A", "Timestamps": [], "Values": []}, {"Id": "b", "Label": "B"}]}`: "load.json: it has several metrics; choose one of a (A), b (B)",
+		`{"MetricDataResults": [{"Id": "a", "Label": "A", "Timestamps": [], "Values": []}, {"Id": "b", "Label": "B"}]}`: "load.json: it has several metrics: choose one (--value) of a (A), b (B)",
 		`{"MetricDataResults": []}`: "load.json: there are no metrics in it",
 		`{"MetricDataResults": [{"Id": "a", "Timestamps": [], "Values": []}]}`:                                               "load.json: there are no values in it",
 		"{\"MetricDataResults\": [{\"Id\": \"a\",\n\"Timestamps\": [\"2026-05-04T10:01:00+00:00\"],\n\"Values\": [1, 2]}]}":  "load.json: the metric a has 1 timestamps but 2 values",
 		"{\"MetricDataResults\": [{\"Id\": \"a\",\n\"Timestamps\": [\"2026-05-04T10:01:00+00:00\"],\n\"Values\": [\n-1]}]}":  "load.json:4: -1 is negative",
 		"{\"MetricDataResults\": [{\"Id\": \"a\",\n\"Timestamps\": [\"noon\"],\n\"Values\": [1]}]}":                          `load.json:2: "noon" is not a time`,
-		"{\"MetricDataResults\": [{\"Id\": \"a\",\n\"Timestamps\": [\"2026-05-04T10:01:00+00:00\"],\n\"Values\": [1e999]}]}": `load.json:3: "1e999" is not a number`,
+		"{\"MetricDataResults\": [{\"Id\": \"a\",\n\"Timestamps\": [\"2026-05-04T10:01:00+00:00\"],\n\"Values\": [1e999]}]}": `load.json:3: 1e999 is too large for a load`,
 		"{\"MetricDataResults\": [\n{\"Id\" \"a\"}]}":                                                                        "load.json:2: it is not whole JSON",
 		`{"MetricDataResults": [{"Id": "a"`:                                                                                  "load.json: it is cut off",
 		`{"AutoScalingGroups": []}`:                                                                                          "load.json: it has neither MetricDataResults nor Datapoints",
@@ -298,6 +302,61 @@ func TestMetricData(t *testing.T) {
 	} {
 		if _, err := ReadFrom(strings.NewReader(text), "load.json", Options{}); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s\n%v\nwant %s", text, err, want)
+		}
+	}
+}
+
+// TestPartOfMetricData: CloudWatch says when what it gave is not all.
+func TestPartOfMetricData(t *testing.T) {
+	page := func(label, status, rest string) string {
+		return `{"MetricDataResults": [{"Id": "a", "Label": "` + label + `", "Timestamps": ["2026-05-04T10:01:00Z", "2026-05-04T10:00:00Z"], "Values": [1, 2], "StatusCode": "` + status + `"}]` + rest + `}`
+	}
+	for _, c := range []struct {
+		text  string
+		notes []string
+	}{
+		{page("A", "Complete", ""), nil},
+		{page("A", "PartialData", ""), []string{"a part of the metric a only (StatusCode PartialData)"}},
+		{page("A", "Complete", `, "NextToken": "x"`), []string{"it has a NextToken"}},
+		{page("A", "PartialData", `, "NextToken": "x"`) + "\n" + strings.ReplaceAll(page("A", "Complete", ""), "10:0", "10:1"), []string{"8 of 12 slots"}},
+		{page("CPUUtilization", "Complete", ""), []string{"the work of one instance"}},
+	} {
+		got, err := ReadFrom(strings.NewReader(c.text), "load.json", Options{PerInstance: 1, Gaps: Interpolate})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Notes) != len(c.notes) {
+			t.Errorf("%s: %q", c.text, got.Notes)
+			continue
+		}
+		for i, n := range c.notes {
+			if !strings.Contains(got.Notes[i], n) {
+				t.Errorf("%s: %q, want %q", c.text, got.Notes[i], n)
+			}
+		}
+	}
+}
+
+// TestSlotsThatDoNotDivide: whatever slots are asked for, there are as many requests as the file has.
+func TestSlotsThatDoNotDivide(t *testing.T) {
+	for _, period := range []time.Duration{10 * time.Second, time.Minute, 5 * time.Minute} {
+		text, sum := "", 0.0
+		for k := range 50 {
+			text += fmt.Sprintf("%s,%d\n", at(t, "2026-01-02 03:02:00").Add(time.Duration(k)*period).Format("2006-01-02 15:04:05"), 1+k%7)
+			sum += float64(1 + k%7)
+		}
+		for _, step := range []time.Duration{time.Second, 7 * time.Second, 90 * time.Second, time.Minute, 7 * time.Minute, 13 * time.Minute, time.Hour} {
+			got, err := ReadFrom(strings.NewReader(text), "load.csv", Options{Step: step})
+			if err != nil {
+				t.Fatal(err)
+			}
+			total := 0.0
+			for _, r := range got.Rates {
+				total += r * got.Step.Seconds()
+			}
+			if math.Abs(total-sum) > 1e-6 || got.Step != step || !got.Start.Equal(at(t, "2026-01-02 03:02:00")) && step >= time.Minute {
+				t.Errorf("every %v, slots of %v from %v: %g requests, want %g", period, got.Step, got.Start, total, sum)
+			}
 		}
 	}
 }
@@ -318,6 +377,9 @@ func TestAccessLogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, got, "2018-07-02 22:22:00", []float64{2, 1, 0, 2}, nil)
+	if math.Abs(got.Service-0.002) > 1e-12 {
+		t.Errorf("targets took %v s", got.Service)
+	}
 	one, err := Read(filepath.Join(dir, "2018", "b.log.gz"), Options{Step: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
