@@ -53,6 +53,6 @@ func New(o Options) *cloud.Cloud {
 		groups.Remember()
 	}
 	functions := lambda.New()
-	return cloud.New(o.Seed, identities, sts.New(), texts, metrics, queues, topics, parameters, instances, balancers, classic, groups,
+	return cloud.New(o.Seed, identities, sts.New(identities), texts, metrics, queues, topics, parameters, instances, balancers, classic, groups,
 		functions, events.New())
 }
