@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/elbv2"
 	"github.com/billow-cloud/billow/cloud/region"
 	"github.com/billow-cloud/billow/cloud/sns"
@@ -50,9 +51,11 @@ type Config struct {
 	Auth      Auth
 	TimeScale float64
 	DNSSuffix string
-	Flight    int64 // bytes of flight recording to keep; 0 is none
-	Version   string
-	Log       *slog.Logger
+	// PublicPool is where public addresses come from; zero is DefaultPublicPool. A server takes a part of it.
+	PublicPool netip.Prefix
+	Flight     int64 // bytes of flight recording to keep; 0 is none
+	Version    string
+	Log        *slog.Logger
 }
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
@@ -66,6 +69,7 @@ type Daemon struct {
 	loop       *loop
 	instances  *instances
 	routes     *routes
+	publics    *publics // nil where instances are modelled
 	deliveries *deliveries
 	access     Access
 	api        http.Handler
@@ -114,6 +118,14 @@ func (d *Daemon) open() (err error) {
 	}
 	if d.driver, err = c.Driver(); err != nil {
 		return err
+	}
+	if !c.PublicPool.IsValid() {
+		d.config.PublicPool = DefaultPublicPool
+	}
+	if !c.Modelled {
+		if d.publics, err = newPublics(d.log, d.config.PublicPool, c.Data, d.driver.Network()); err != nil {
+			return err
+		}
 	}
 	return d.load()
 }
@@ -168,6 +180,9 @@ func (d *Daemon) load() error {
 
 func (d *Daemon) newCloud() (*cloud.Cloud, region.Options) {
 	o := region.Options{Endpoint: d.access.Endpoint, DNSSuffix: d.config.DNSSuffix, AnyImage: d.config.Auth == AuthNone, Seed: seed(), Explain: true}
+	if o.PublicPool = d.config.PublicPool; d.publics != nil {
+		o.PublicPool = d.publics.home
+	}
 	return region.New(o), o
 }
 
@@ -184,11 +199,23 @@ func (d *Daemon) do(ctx context.Context, e cloud.Effect) {
 	switch e := e.(type) {
 	case elbv2.Route:
 		d.routes.wish(e)
+	case ec2.BindAddress:
+		if d.publics != nil {
+			d.publics.wish(e)
+		}
 	case sns.DeliverHTTP:
 		d.loop.observe(d.deliveries.do(ctx, e))
 	default:
 		d.loop.observe(d.instances.do(ctx, e)...)
 	}
+}
+
+// Notes says in plain sentences what this host takes away of public addresses.
+func (d *Daemon) Notes() []string {
+	if d.publics == nil {
+		return nil
+	}
+	return d.publics.notes()
 }
 
 // Addr is the address that the API listens on.
@@ -209,6 +236,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	parts.Go(func() { d.loop.effects.run(work) })
 	parts.Go(func() { d.loop.ticks(work) })
 	parts.Go(func() { d.routes.run(work) })
+	if d.publics != nil {
+		parts.Go(func() { d.publics.run(work) })
+	}
 	parts.Go(func() { d.collect(work) })
 	parts.Go(func() { d.look(work) })
 	d.serveInside(work, &parts)
@@ -243,6 +273,9 @@ func (d *Daemon) release() error {
 		if l != nil {
 			l.Close()
 		}
+	}
+	if d.publics != nil {
+		d.publics.close()
 	}
 	var err error
 	if d.loop != nil {
@@ -281,6 +314,9 @@ func (d *Daemon) reset(ctx context.Context) error {
 	d.loop.flight.reset(options)
 	d.loop.mu.Unlock()
 	d.routes.clear()
+	if d.publics != nil {
+		d.publics.clear()
+	}
 	return d.store.Wait(ctx, ticket)
 }
 

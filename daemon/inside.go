@@ -81,6 +81,13 @@ func (d *Daemon) address(name string) (netip.Addr, bool) {
 			return a, true
 		}
 	}
+	if first, _, _ := strings.Cut(name, "."); d.publics != nil && strings.HasPrefix(first, "ec2-") {
+		// ec2-127-64-0-5.compute-1.amazonaws.com: the private address, as everywhere inside a VPC.
+		if a, err := netip.ParseAddr(strings.ReplaceAll(first[len("ec2-"):], "-", ".")); err == nil {
+			target, ok := d.publics.plane.Lookup(a)
+			return target.Address, ok
+		}
+	}
 	if _, ok := d.routes.match(name); ok || name == "billow.internal" {
 		return netip.MustParseAddr(gatewayAddress), true
 	}

@@ -5,6 +5,8 @@
 package region
 
 import (
+	"net/netip"
+
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/autoscaling"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
@@ -31,6 +33,8 @@ type Options struct {
 	Endpoint string
 	// AnyImage takes every well-formed image ID for the built-in image.
 	AnyImage bool
+	// PublicPool is where public addresses come from; zero is EC2's default.
+	PublicPool netip.Prefix
 	// NoRoutes has no load balancer's Route wished for: in simulations, where nobody serves them.
 	NoRoutes bool
 	// Explain keeps what `billow explain` is made of: a row a minute at most for each group to which something happens.
@@ -45,7 +49,7 @@ func New(o Options) *cloud.Cloud {
 		topics.Endpoint = o.Endpoint
 	}
 	parameters := ssm.New()
-	instances := ec2.New(metrics, parameters, ec2.Options{AnyImage: o.AnyImage})
+	instances := ec2.New(metrics, parameters, ec2.Options{AnyImage: o.AnyImage, PublicPool: o.PublicPool})
 	balancers := elbv2.New(instances, metrics, elbv2.Options{DNSSuffix: o.DNSSuffix, NoRoutes: o.NoRoutes})
 	classic := elb.New(balancers, instances, metrics)
 	groups := autoscaling.New(instances, balancers, classic, metrics, topics)

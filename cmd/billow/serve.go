@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,21 +22,25 @@ import (
 
 type serve struct {
 	data
-	Listen    string        `help:"Address of the API." default:"127.0.0.1:4566"`
-	Driver    string        `help:"What runs instances: auto, netns (Linux namespaces) or sim (no processes)." enum:"auto,netns,docker,incus,sim" default:"auto"`
-	Auth      string        `help:"sigv4 checks signatures; none accepts anybody and is for throw-away servers on loopback." enum:"sigv4,none" default:"sigv4"`
-	TimeScale float64       `help:"How many times as fast as the wall clock the cloud's clock runs." default:"1"`
-	DNSSuffix string        `help:"End of load balancers' names." enum:"localhost,amazonaws.com" default:"localhost"`
-	VCPU      float64       `name:"vcpu" help:"Host cores that one vCPU is worth; 0 chooses by the size of the host." default:"0"`
-	SimBoot   time.Duration `help:"Time that launches, stops and terminations take with --driver sim." default:"0"`
-	Flight    size          `help:"How much flight recording to keep in the data directory, for billow sim replay: a size such as 64MB, or off." default:"64MB"`
-	LogLevel  slog.Level    `help:"debug, info, warn or error." default:"info"`
+	Listen     string        `help:"Address of the API." default:"127.0.0.1:4566"`
+	Driver     string        `help:"What runs instances: auto, netns (Linux namespaces) or sim (no processes)." enum:"auto,netns,docker,incus,sim" default:"auto"`
+	Auth       string        `help:"sigv4 checks signatures; none accepts anybody and is for throw-away servers on loopback." enum:"sigv4,none" default:"sigv4"`
+	TimeScale  float64       `help:"How many times as fast as the wall clock the cloud's clock runs." default:"1"`
+	DNSSuffix  string        `help:"End of load balancers' names." enum:"localhost,amazonaws.com" default:"localhost"`
+	PublicPool netip.Prefix  `help:"Where public addresses come from; a server takes a part of it. A pool that is not on loopback must be the host's." default:"127.64.0.0/16"`
+	VCPU       float64       `name:"vcpu" help:"Host cores that one vCPU is worth; 0 chooses by the size of the host." default:"0"`
+	SimBoot    time.Duration `help:"Time that launches, stops and terminations take with --driver sim." default:"0"`
+	Flight     size          `help:"How much flight recording to keep in the data directory, for billow sim replay: a size such as 64MB, or off." default:"64MB"`
+	LogLevel   slog.Level    `help:"debug, info, warn or error." default:"info"`
 }
 
 func (s *serve) Run(ctx context.Context) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: s.LogLevel}))
 	if s.TimeScale <= 0 || s.TimeScale > 100_000 {
 		return fmt.Errorf("--time-scale must be greater than 0 and at most 100000, not %g", s.TimeScale)
+	}
+	if p := s.PublicPool; !p.Addr().Is4() || p.Bits() > 28 {
+		return fmt.Errorf("--public-pool must be IPv4 addresses, 16 at least, not %s", p)
 	}
 	if s.VCPU < 0 || s.VCPU > 1000 {
 		return fmt.Errorf("--vcpu must be from 0 to 1000, not %g", s.VCPU)
@@ -45,13 +50,13 @@ func (s *serve) Run(ctx context.Context) error {
 		Listen: s.Listen, Data: s.Data, Modelled: s.Driver == "sim", Instant: s.Driver == "sim" && s.SimBoot == 0,
 		Driver: func() (_ driver.Driver, err error) { instances, err = s.openDriver(); return instances, err },
 		Host:   s.host(), Auth: daemon.Auth(s.Auth), TimeScale: s.TimeScale, DNSSuffix: s.DNSSuffix,
-		Flight: int64(s.Flight), Version: buildVersion(), Log: log,
+		PublicPool: s.PublicPool, Flight: int64(s.Flight), Version: buildVersion(), Log: log,
 	})
 	if err != nil {
 		return err
 	}
 	log.Info("billow is ready", "endpoint", "http://"+d.Addr().String(), "driver", instances.Name(), "data", s.Data, "time-scale", s.TimeScale)
-	for _, note := range instances.Notes() {
+	for _, note := range append(instances.Notes(), d.Notes()...) {
 		log.Info("reduced on this host", "note", note)
 	}
 	return d.Run(ctx)
