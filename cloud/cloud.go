@@ -92,7 +92,7 @@ func New(seed uint64, services ...Service) *Cloud {
 		operations: map[string]map[string]Operation{},
 		stores:     map[string]table.Store{},
 		clock:      table.New[clock]("cloud"),
-		timers:     timers{at: map[string]int64{}},
+		timers:     timers{at: map[string]place{}},
 	}
 	c.addStore(c.clock)
 	c.clock.Put(&table.Journal{}, randomKey, clock{Hi: seed, Lo: 0x9e3779b97f4a7c15})

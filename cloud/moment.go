@@ -24,7 +24,7 @@ type Timer struct {
 func (c *Cloud) Moment() Moment {
 	m := Moment{Last: c.last, Loaded: c.loaded}
 	for _, key := range slices.Sorted(maps.Keys(c.timers.at)) {
-		m.Timers = append(m.Timers, Timer{key, c.timers.at[key]})
+		m.Timers = append(m.Timers, Timer{key, c.timers.at[key].ns})
 	}
 	return m
 }

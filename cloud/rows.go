@@ -13,13 +13,24 @@ type Rows[R any] struct{ *table.Table[R] }
 func NewRows[R any](name string) Rows[R] { return Rows[R]{table.New[R](name)} }
 
 // Get returns a row of tx.Scope.
-func (r Rows[R]) Get(tx *Tx, id string) (R, bool) { return r.Table.Get(tx.Scope.prefix() + id) }
+func (r Rows[R]) Get(tx *Tx, id string) (R, bool) {
+	if p := r.Look(tx, id); p != nil {
+		return *p, true
+	}
+	var zero R
+	return zero, false
+}
+
+// Look returns a row of tx.Scope itself, not to be written, or nil. It stays as it is when the row is written later.
+func (r Rows[R]) Look(tx *Tx, id string) *R {
+	var room [128]byte // for most keys, so that looking costs no memory
+	key := append(append(room[:0], tx.Scope.Account...), '/')
+	key = append(append(key, tx.Scope.Region...), '/')
+	return r.Table.Look(append(key, id...))
+}
 
 // Has tells whether there is such a row in tx.Scope.
-func (r Rows[R]) Has(tx *Tx, id string) bool {
-	_, ok := r.Get(tx, id)
-	return ok
-}
+func (r Rows[R]) Has(tx *Tx, id string) bool { return r.Look(tx, id) != nil }
 
 // Put writes a row of tx.Scope.
 func (r Rows[R]) Put(tx *Tx, id string, row R) {

@@ -1,7 +1,6 @@
 package cloud
 
 import (
-	"encoding/binary"
 	"strings"
 	"time"
 
@@ -10,63 +9,93 @@ import (
 )
 
 // timers holds one instant per dirty key. It is derived from rows: after a load everything is reconciled once, which
-// sets every timer again.
+// sets every timer again. Most timers are due at the same instants as others, whole minutes, so that they are queued by
+// instant.
 type timers struct {
-	at    map[string]int64  // key -> nanoseconds since 1970
-	queue btree.Set[string] // big-endian instant + key
+	at    map[string]place
+	queue btree.Map[int64, *[]string] // nanoseconds since 1970 -> keys, in any order
+}
+
+// place is where a key stands in the queue.
+type place struct {
+	ns int64
+	n  int
 }
 
 func (t *timers) set(j *table.Journal, key string, at time.Time) {
-	old, had := t.at[key]
+	old := t.at[key].ns
 	var ns int64
 	if !at.IsZero() {
 		ns = at.UnixNano()
 	}
-	if had == (ns != 0) && old == ns {
+	if old == ns {
 		return
 	}
 	t.put(key, ns)
 	j.OnUndo(func() { t.put(key, old) })
 }
 
+// put moves a key to an instant; 0 is none.
 func (t *timers) put(key string, ns int64) {
-	if old, had := t.at[key]; had {
-		t.queue.Delete(queueKey(old, key))
+	if p, had := t.at[key]; had {
+		t.remove(p)
 	}
 	if ns == 0 {
 		delete(t.at, key)
 		return
 	}
-	t.at[key] = ns
-	t.queue.Insert(queueKey(ns, key))
+	keys, ok := t.queue.Get(ns)
+	if !ok {
+		keys = new([]string)
+		t.queue.Set(ns, keys)
+	}
+	t.at[key] = place{ns, len(*keys)}
+	*keys = append(*keys, key)
+}
+
+// remove takes what stands at a place out of the queue: the last of the same instant takes the place.
+func (t *timers) remove(p place) {
+	keys, _ := t.queue.Get(p.ns)
+	last := len(*keys) - 1
+	if last == 0 {
+		t.queue.Delete(p.ns)
+		return
+	}
+	if p.n < last {
+		moved := (*keys)[last]
+		(*keys)[p.n], t.at[moved] = moved, p
+	}
+	(*keys)[last] = ""
+	*keys = (*keys)[:last]
 }
 
 // next is the earliest instant; zero if there is none.
 func (t *timers) next() time.Time {
-	first, ok := t.queue.Min()
+	ns, _, ok := t.queue.Min()
 	if !ok {
 		return time.Time{}
 	}
-	return time.Unix(0, int64(binary.BigEndian.Uint64([]byte(first[:8])))).UTC()
+	return time.Unix(0, ns).UTC()
 }
 
 // due takes every timer that has come and marks its key dirty.
 func (t *timers) due(tx *Tx) {
 	for {
-		first, ok := t.queue.Min()
-		if !ok || int64(binary.BigEndian.Uint64([]byte(first[:8]))) > tx.now.UnixNano() {
+		ns, keys, ok := t.queue.Min()
+		if !ok || ns > tx.now.UnixNano() {
 			return
 		}
-		key := first[8:]
-		t.set(&tx.journal, key, time.Time{})
-		tx.dirty.Insert(key)
+		t.queue.Delete(ns)
+		for _, key := range *keys {
+			delete(t.at, key)
+			tx.dirty.Load(key) // which costs little where they come in order, and they mostly do
+		}
+		tx.journal.OnUndo(func() {
+			for _, key := range *keys {
+				t.put(key, ns)
+			}
+		})
 	}
-}
-
-func queueKey(ns int64, key string) string {
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], uint64(ns))
-	return string(b[:]) + key
 }
 
 // dirtyKey orders by service, scope, kind and ID.

@@ -35,6 +35,7 @@ const (
 type Service struct {
 	cloud.Base
 	metrics cloud.Rows[Metric]
+	units   units               // of each metric
 	numbers *table.Table[int64] // one row: the number of the newest series
 	points  *table.Log[Point]   // tier letter and series
 	values  *table.Log[Values]  // the same keys, for points whose raw values are known and differ
@@ -44,7 +45,8 @@ type Service struct {
 	calling cloud.Index[Alarm] // by the ARNs of an alarm's actions
 	history cloud.Rows[HistoryItem]
 	ofAlarm cloud.Index[HistoryItem]
-	scratch []Stat // windows of the evaluation at hand
+	scratch []Stat      // windows of the evaluation at hand
+	looked  []datapoint // its data points
 
 	recorded struct { // the number of the item that was recorded last
 		tx *cloud.Tx
@@ -63,6 +65,8 @@ func New() *Service {
 		alarms:  cloud.NewRows[Alarm](Name + ".alarms"),
 		history: cloud.NewRows[HistoryItem](Name + ".history"),
 	}
+	s.units = units{}
+	s.metrics.Watch(s.units.watch)
 	s.watched = s.alarms.Index(func(_ string, a Alarm) []string { return a.watches() })
 	s.calling = s.alarms.Index(func(_ string, a Alarm) []string { return a.calls() })
 	s.ofAlarm = s.history.Index(func(_ string, h HistoryItem) []string { return []string{h.AlarmName} })

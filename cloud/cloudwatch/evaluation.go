@@ -72,38 +72,39 @@ func (s *Service) scheduleNext(tx *cloud.Tx, a *Alarm) {
 
 // evaluate brings an alarm's state in line with its data, and repeats what is to be repeated while it stays.
 func (s *Service) evaluate(tx *cloud.Tx, name string) {
-	a, ok := s.alarms.Get(tx, name)
-	if !ok {
+	a := s.alarms.Look(tx, name)
+	if a == nil {
 		return
 	}
-	s.scheduleNext(tx, &a)
+	s.scheduleNext(tx, a)
 	interval, offset, lag := a.rhythm()
 	due := tx.Now().Unix()
 	due -= mod(due-offset, interval)
-	points, err := s.evaluated(tx, &a, due-lag)
+	points, err := s.evaluated(tx, a, due-lag, s.looked)
 	if err != nil {
 		return
 	}
+	s.looked = points
 	state := a.decide(points)
 	value, known := newestOf(points)
 	if state == "" || state == a.StateValue {
 		since := a.StateTransitionedTimestamp.Unix()
 		since -= mod(since-offset, interval)
 		if due > since && (interval >= 60 || (due-since)%60 == 0) {
-			s.repeat(tx, &a, value, known)
+			s.repeat(tx, a, value, known)
 		}
 		return
 	}
 	reason, data := a.reason(tx, state, points)
-	s.transition(tx, a, state, reason, data, value, known)
+	s.transition(tx, *a, state, reason, data, value, known)
 }
 
 // evaluated gives the alarm's data points, oldest first: those of the N newest windows and of two before them
-// (CW-AL-06), the newest ending at end.
-func (s *Service) evaluated(tx *cloud.Tx, a *Alarm, end int64) ([]datapoint, error) {
+// (CW-AL-06), the newest ending at end. They are written over those in room, which may be nil.
+func (s *Service) evaluated(tx *cloud.Tx, a *Alarm, end int64, room []datapoint) ([]datapoint, error) {
 	period, n := int64(a.period()), int(a.EvaluationPeriods)+2
 	from := end - int64(n)*period
-	points := make([]datapoint, n)
+	points := append(room[:0], make([]datapoint, n)...)
 	for i := range points {
 		points[i].At = from + int64(i)*period
 	}

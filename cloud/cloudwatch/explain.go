@@ -38,7 +38,7 @@ func (s *Service) EvaluateAt(tx *cloud.Tx, a *Alarm, at time.Time) (Evaluation, 
 	if s.coarse(tx, a, end-int64(a.EvaluationPeriods+2)*int64(a.period())) {
 		return e, errCoarse
 	}
-	points, err := s.evaluated(tx, a, end)
+	points, err := s.evaluated(tx, a, end, nil)
 	if err != nil {
 		return e, err
 	}

@@ -163,8 +163,41 @@ func (s *Service) seriesOf(tx *cloud.Tx, key, unit string, yield func(Metric)) {
 		}
 		return
 	}
-	for _, m := range s.metrics.Prefix(tx, key) {
-		yield(m)
+	for _, m := range s.units.of(tx, key) {
+		yield(*m)
+	}
+}
+
+// units are the rows of all units of each metric in order of unit, by scope and key of the metric: derived from the
+// metrics' rows. A list is replaced when one of its rows is written.
+type units map[string][]*Metric
+
+func (all units) of(tx *cloud.Tx, key string) []*Metric {
+	var room [192]byte
+	name := append(append(room[:0], tx.Scope.Account...), '/')
+	name = append(append(name, tx.Scope.Region...), '/')
+	return all[string(append(name, key...))]
+}
+
+// watch takes over that a metric's row was written.
+func (all units) watch(key string, old, row *Metric) {
+	m := row
+	if m == nil {
+		m = old
+	}
+	name := key[:len(key)-len(m.Unit)]
+	list := slices.Clone(all[name])
+	i, found := slices.BinarySearchFunc(list, m.Unit, func(m *Metric, unit string) int { return strings.Compare(m.Unit, unit) })
+	switch {
+	case row == nil && found:
+		list = slices.Delete(list, i, i+1)
+	case found:
+		list[i] = row
+	case row != nil:
+		list = slices.Insert(list, i, row)
+	}
+	if all[name] = list; len(list) == 0 {
+		delete(all, name)
 	}
 }
 

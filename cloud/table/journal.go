@@ -3,6 +3,14 @@ package table
 // Journal is one step's memory of what it wrote. The zero value is ready to use.
 type Journal struct {
 	writes []write
+	seen   map[id]int // empty: memory of Changes
+	most   int        // writes that it had room for
+}
+
+// id is a row's identity.
+type id struct {
+	table undoer
+	key   string
 }
 
 type write struct {
@@ -92,15 +100,11 @@ func (j *Journal) Changes() []Change {
 	if len(j.writes) == 0 {
 		return nil
 	}
-	type id struct {
-		table undoer
-		key   string
-	}
 	if len(j.writes) <= few {
 		return j.fewChanges()
 	}
-	at := make(map[id]int, len(j.writes))
-	changes := make([]Change, 0, len(j.writes))
+	at := j.places()
+	changes := make([]Change, 0, j.rows())
 	for _, w := range j.writes {
 		if _, derived := w.table.(volatile); derived {
 			continue
@@ -113,5 +117,30 @@ func (j *Journal) Changes() []Change {
 		at[k] = len(changes)
 		changes = append(changes, Change{w.table.Name(), w.key, w.row})
 	}
+	clear(at)
 	return changes
+}
+
+// rows counts the writes that are of rows.
+func (j *Journal) rows() int {
+	n := 0
+	for i := range j.writes {
+		if _, derived := j.writes[i].table.(volatile); !derived {
+			n++
+		}
+	}
+	return n
+}
+
+// places gives an empty map for this step's rows: the one that there is, unless to clear it would cost more than to make
+// one of the right size.
+func (j *Journal) places() map[id]int {
+	n := len(j.writes)
+	if n < j.most/8 {
+		return make(map[id]int, n)
+	}
+	if n > j.most {
+		j.seen, j.most = make(map[id]int, n), n
+	}
+	return j.seen
 }

@@ -69,6 +69,9 @@ func (t *Table[R]) Get(key string) (R, bool) {
 	return zero, false
 }
 
+// Look returns the row of a key itself, or nil. It is not to be written. For what is read very often: nothing is copied.
+func (t *Table[R]) Look(key []byte) *R { return t.rows[string(key)] }
+
 // Put writes a row.
 func (t *Table[R]) Put(j *Journal, key string, row R) {
 	p := &row

@@ -407,7 +407,7 @@ var ofCloudWatch = []mutant{
 		name: "actions of scaling are not repeated",
 		why:  "a group grows once and then never again while the alarm lasts",
 		file: "cloud/cloudwatch/evaluation.go",
-		old:  "			s.repeat(tx, &a, value, known)",
+		old:  "			s.repeat(tx, a, value, known)",
 		new:  "			_ = known",
 		run:  "TestActionsAndTheirTimes",
 	},
