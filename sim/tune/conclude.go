@@ -81,7 +81,8 @@ func (s *study) met(row Row, usual *Row) Row {
 	return row
 }
 
-// recommend takes the first of the ladder that keeps the objective also on the part that it has not seen.
+// recommend takes the first of the ladder that keeps the objective also on the part that it has not seen, and does not cost
+// more than the default there.
 func (s *study) recommend(r *Result) error {
 	ladder := s.ladder()
 	for _, t := range ladder {
@@ -136,7 +137,7 @@ func (s *study) rungs() []trial {
 	return rungs
 }
 
-// safer is how much less strain the next rung has at least.
+// safer is how much less strain the next rung has at least: another that is as risky would miss as well.
 const safer = 0.05
 
 // value is what is small for a good choice.

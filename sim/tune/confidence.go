@@ -79,7 +79,7 @@ func (s *study) remarks(r *Result) {
 	days := s.tuned.End().Sub(s.tuned.Start).Hours() / 24
 	say(days < 3, "The tuned part is %.1f days long: too short to have seen what a week brings, so take the result for a first guess.", days)
 	say(days >= 3 && days < calendarDays, "The tuned part is %.0f days long: calendars were not tried, which need %d days to learn from.", days, calendarDays)
-	say(len(r.Missed) > 0 && r.Met, "The first choice missed the objective on the part that was held back; the one that is recommended is the next safer one, so that no part of the load is left that it was not chosen by.")
+	say(len(r.Missed) > 0 && r.Met, "The first choice missed the objective on the part that was held back, or cost more than the default there; the one that is recommended is the next safer one of %d, so that no part of the load is left that it was not chosen by.", len(r.Missed)+1)
 	say(!r.Met && s.Objective == 0, "Nothing that was found keeps the default's share in time on the part that was held back: the default is the safest.")
 	least := math.Inf(1)
 	for _, t := range s.search.pool {

@@ -158,17 +158,20 @@ func worse(late, than, total, tolerance float64) float64 {
 type search struct {
 	plain        *bench
 	stressed     []*bench
-	stressedLate []float64                               // of the reference
-	usual        struct{ hours, busy, stressed float64 } // of the reference: instance-hours, those at work, those under stress
-	space        space
-	limit        float64 // late requests of the objective
-	goals        []goal
-	rng          *rand.Rand
-	tried        int
-	pool         []trial
-	seen         map[Candidate]bool // what was bred
-	progress     func(done, of int)
-	stop         func() error
+	stressedLate []float64 // of the reference
+	usual        struct {
+		score
+		stressed float64
+	} // of the reference: a run, and instance-hours under stress
+	space    space
+	limit    float64 // late requests of the objective
+	goals    []goal
+	rng      *rand.Rand
+	tried    int
+	pool     []trial
+	seen     map[Candidate]bool // what was bred
+	progress func(done, of int)
+	stop     func() error
 }
 
 // trial tries genomes.
@@ -179,7 +182,7 @@ func (s *search) trial(genomes []genome) []trial {
 	}
 	trials := make([]trial, len(genomes))
 	for i, x := range s.plain.try(cs) {
-		trials[i] = trial{genome: genomes[i], c: cs[i], score: x, dear: max(x.hours, slack*s.usual.busy/cs[i].leastBusy())}
+		trials[i] = trial{genome: genomes[i], c: cs[i], score: x, dear: max(x.hours+unsure(x.blocks, s.usual.blocks), slack*100*s.usual.busy/cs[i].leastBusy())}
 	}
 	// What is far from any goal needs no stress to be left out.
 	near := make([]int, 0, len(cs))
@@ -201,6 +204,22 @@ func (s *search) trial(genomes []genome) []trial {
 
 // hopeless is the strain of what was not tried under stress.
 const hopeless = 10
+
+// unsure is the standard error of a candidate's hours as a part of the reference's, in hours, from how much that part
+// differs between blocks: savings that a few hours brought may not come again.
+func unsure(mine, usual []span) float64 {
+	var a, b span
+	for i := range mine {
+		a.add(mine[i])
+		b.add(usual[i])
+	}
+	part, sum := a.hours/b.hours, 0.0
+	for i := range mine {
+		off := mine[i].hours - part*usual[i].hours
+		sum += off * off
+	}
+	return math.Sqrt(sum)
+}
 
 // strained is how much worse one number of late requests is than another, counted twice; if it is better, at least -1.
 func strained(late, than, total float64) float64 {

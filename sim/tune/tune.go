@@ -2,9 +2,11 @@
 // of requests that is answered in time.
 //
 // Thousands of candidates are tried on sim/twin, on the first part of the load only: as it is, and under stress (crowds,
-// larger ups and downs, slower boots). What it recommends is not the cheapest one, which would be the one that fits this
-// part best, but the one that stands stress best among those that save clearly. Then the whole control plane runs it on
-// the rest of the load, which no candidate has seen, beside AWS's default and the best single target.
+// larger ups and downs, slower boots): simple ones at all levels of utilization first, then mixes and neighbours of the best.
+// What it recommends is not the cheapest one, which would be the one that fits this part best, but of those that save
+// enough the one that is late least, under stress too. Then the whole control plane runs it on the rest of the load beside
+// AWS's default and the best single target. If it misses the objective there, the next on a short ladder has its turn:
+// then no part of the load is left that it was not chosen by, and the result says so.
 //
 // A candidate is nothing but calls of AWS's API. Results are decided by the load, the options and the seed: the budget
 // counts trials, not seconds. It knows no file and prints nothing.
@@ -69,7 +71,7 @@ type Result struct {
 	Relative      bool      // the objective is what the default reaches on each part
 
 	Default, Sweep, Recommended, Optimum Row
-	Missed                               []Row // what would have been recommended, but missed the objective on the part that was held back
+	Missed                               []Row // what would have been recommended, but on the part that was held back missed the objective or cost more than the default
 	Front                                []Point
 	Sure                                 Confidence
 	Trials                               int
@@ -138,7 +140,7 @@ func (o *Options) defaults() error {
 	}
 	if o.Budget == 0 {
 		minutes := o.Tuned * o.Load.End().Sub(o.Load.Start).Minutes()
-		o.Budget = int(max(1500, min(6000, 48e6/minutes)))
+		o.Budget = int(max(1500, min(6000, 36e6/minutes)))
 	}
 	return nil
 }
@@ -230,7 +232,7 @@ func (s *study) aim() error {
 	s.limit, s.best = s.late(s.folded, s.swept)
 	mine := s.search.plain.try(s.sweep)
 	late, best := s.late(s.search.plain, mine)
-	s.search.usual.hours, s.search.usual.busy = mine[usualTarget-lowestTarget].hours, 100*mine[usualTarget-lowestTarget].busy
+	s.search.usual.score = mine[usualTarget-lowestTarget]
 	for k := range stresses {
 		parts, err := stressParts(s.tuned, k, s.World, s.kind, s.most, s.Seed)
 		if err != nil {
@@ -249,7 +251,7 @@ func (s *study) aim() error {
 		{hours: 1, strain: 0.05, most: math.Inf(1), late: allowed},
 	}
 	for _, cap := range s.caps(mine, best) {
-		s.search.goals = append(s.search.goals, goal{hours: 0.2 * thrift, strain: 0.2, most: cap, late: allowed})
+		s.search.goals = append(s.search.goals, goal{hours: 0.2 * thrift, strain: 0.2, most: 0.98 * cap, late: allowed})
 	}
 	return nil
 }
