@@ -15,7 +15,8 @@ type Run struct {
 	Function  Runnable
 	Payload   []byte // what the function is given; JSON
 	Sync      bool   // somebody waits for the answer (see Pending)
-	Context   string // of the client, in base64, as sent with a synchronous call
+	Attempt   int32  // from 1; more of an asynchronous invocation that failed
+	Context   string `json:",omitempty"` // of the client, in base64, as sent with a synchronous call
 	Deadline  time.Time
 }
 
@@ -27,11 +28,11 @@ type Runnable struct {
 	Revision string // a sandbox that was started for another revision is not used for this one
 	Runtime  string // "provided.al2023", "python3.12"
 	Handler  string
-	Memory   int32 // MiB
-	Timeout  int32 // seconds
-	Storage  int32 // MiB of /tmp
-	CodeHash string
-	CodeSize int64
+	Memory   int32  // MiB
+	Timeout  int32  // seconds
+	Storage  int32  // MiB of /tmp
+	CodeHash string // SHA-256 of the zip, in hexadecimal digits
+	CodeSize int64  // bytes of the zip
 	// Environment is in order of name: the user's variables and the role's credentials. What is the same for every
 	// function (AWS_REGION, AWS_LAMBDA_FUNCTION_NAME, the endpoint) is the runner's to add.
 	Environment []Variable
@@ -56,6 +57,7 @@ type Ran struct {
 	Function      string // the Runnable's Name
 	ARN, Version  string // the Runnable's
 	Sync          bool
+	Attempt       int32
 	Payload       []byte        `json:",omitempty"` // nil if Sync
 	FunctionError string        `json:",omitempty"` // empty: it returned
 	Message       string        `json:",omitempty"` // why not: "Task timed out after 3.00 seconds"
@@ -74,10 +76,23 @@ type Pending struct {
 	Output    shape.InvokeOutput
 }
 
-// Interpreters is a fact: what the host has for the runtimes that need an interpreter, as versions ("3.12.3"); empty is
-// none. As long as it was never told, every runtime is taken.
-type Interpreters struct{ Python, Node string }
+// Host is a fact: what the host can run, told once at every start. Interpreters are versions ("3.12.3"), empty is none;
+// Architecture is "x86_64" or "arm64". As long as it was never told, every runtime is taken.
+type Host struct{ Python, Node, Architecture string }
 
 // DropCode is a wish: no version of any function has this code any more. It is to be carried out in the order of steps,
 // and not while an upload of the same code is under way.
 type DropCode struct{ CodeHash string }
+
+// HaveCode is a wish, made once after every start for all code that some version has: what is kept beside it is of no
+// use to anybody.
+type HaveCode struct{ CodeHash string }
+
+// Told is an event: an asynchronous invocation has ended whose destination is an event bus.
+type Told struct {
+	Bus        string // ARN
+	Source     string // "lambda"
+	DetailType string // "Lambda Function Invocation Result - Success" or "... - Failure"
+	Resources  []string
+	Detail     string // JSON
+}
