@@ -1,19 +1,166 @@
 // Package events is EventBridge: buses, rules with patterns and schedules, and the delivery of events to targets.
 //
-// It is the highest service: it hears what all others tell and calls those that are targets. The one idea: a pattern is
-// compiled to a tree of tests once; an event that comes finds its rules by source and detail-type.
+// It is the highest service: it hears what all others tell (Told) and calls those that are targets (Lower). It runs
+// nothing itself. The one idea: an event finds its rules by source and detail-type, and each target gets it by a direct
+// call in the same step; only a call that failed and may succeed later becomes a row, with its retries in virtual time.
+//
+// Invariants: an event that nobody has a rule for costs a look at an index; an event goes on to another bus at most once,
+// so that no rules can wake each other for ever; waiting deliveries are bounded in number, attempts and age.
 package events
 
-import "github.com/billow-cloud/billow/cloud"
+import (
+	"iter"
+
+	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/ec2"
+	"github.com/billow-cloud/billow/cloud/events/pattern"
+	"github.com/billow-cloud/billow/cloud/sns"
+	"github.com/billow-cloud/billow/cloud/table"
+)
 
 // Name is the service's name.
 const Name = "events"
 
-// Service is EventBridge.
-type Service struct{ cloud.Base }
+// Kinds of things that are reconciled.
+const (
+	kindRule     = "rule"
+	kindDelivery = "delivery"
+)
+
+// Lower is what rules call. A function that is nil is a target that does not exist.
+type Lower struct {
+	Instances *ec2.Service
+	Topics    *sns.Service
+	// Invoke has a function invoked asynchronously.
+	Invoke func(tx *cloud.Tx, functionARN string, payload []byte, principal, sourceARN string) error
+	// Send puts a message into a queue.
+	Send func(tx *cloud.Tx, queueARN string, m Message) error
+	// Write adds a line to a log.
+	Write func(tx *cloud.Tx, group, stream, line string) error
+	// HasRole tells whether there is such a role.
+	HasRole func(tx *cloud.Tx, arn string) bool
+	// Allows tells whether the policy of a resource lets another account do something to it. Keys of the context are in
+	// lower case.
+	Allows func(tx *cloud.Tx, policy, account, action, resource string, context func(key string) []string) bool
+}
+
+// Message is what a queue gets: of a FIFO queue the group as well.
+type Message struct {
+	Body, Group string
+	Attributes  []Attribute // strings
+}
+
+// Attribute is a message attribute of type String.
+type Attribute struct{ Name, Value string }
+
+// Service is EventBridge in all accounts and regions.
+type Service struct {
+	cloud.Base
+	lower Lower
+
+	buses      cloud.Rows[Bus]  // by name; the default one is there only when something was set of it
+	rules      cloud.Rows[Rule] // by bus, a colon and name
+	targets    cloud.Rows[Target]
+	schedules  cloud.Rows[Due] // of scheduled rules that are enabled, by the rule's key
+	deliveries cloud.Rows[Delivery]
+
+	interested cloud.Index[Rule]   // enabled rules with a pattern by bus, source and detail-type
+	aimed      cloud.Index[Target] // by bus and the target's ARN
+	patterns   map[string]*pattern.Pattern
+}
 
 // New makes the service.
-func New() *Service { return &Service{} }
+func New(lower Lower) *Service {
+	s := &Service{
+		lower:      lower,
+		buses:      cloud.NewRows[Bus](Name + ".buses"),
+		rules:      cloud.NewRows[Rule](Name + ".rules"),
+		targets:    cloud.NewRows[Target](Name + ".targets"),
+		schedules:  cloud.NewRows[Due](Name + ".schedules"),
+		deliveries: cloud.NewRows[Delivery](Name + ".deliveries"),
+		patterns:   map[string]*pattern.Pattern{},
+	}
+	s.rules.Watch(s.compile)
+	s.interested = s.rules.Index(func(_ string, r Rule) []string { return r.interests() })
+	s.aimed = s.targets.Index(func(_ string, t Target) []string { return []string{t.Bus + " " + t.ARN} })
+	return s
+}
 
 // Name implements cloud.Service.
 func (s *Service) Name() string { return Name }
+
+// Stores implements cloud.Service.
+func (s *Service) Stores() []table.Store {
+	return []table.Store{s.buses, s.rules, s.targets, s.schedules, s.deliveries}
+}
+
+// Operations implements cloud.Service.
+func (s *Service) Operations() []cloud.Operation {
+	const keyed = "KmsKeyIdentifier, DeadLetterConfig and LogConfig are kept only"
+	return []cloud.Operation{
+		cloud.Handle("CreateEventBus", s.CreateEventBus).But(keyed + "; partner event sources are refused"),
+		cloud.Handle("UpdateEventBus", s.UpdateEventBus).StoredOnly("Description, " + keyed),
+		cloud.Handle("DeleteEventBus", s.DeleteEventBus),
+		cloud.Handle("DescribeEventBus", s.DescribeEventBus),
+		cloud.Handle("ListEventBuses", s.ListEventBuses),
+		cloud.Handle("PutPermission", s.PutPermission).But("it decides on events from other accounts; statements about rules are kept only"),
+		cloud.Handle("RemovePermission", s.RemovePermission),
+		cloud.Handle("PutRule", s.PutRule),
+		cloud.Handle("DescribeRule", s.DescribeRule),
+		cloud.Handle("ListRules", s.ListRules),
+		cloud.Handle("EnableRule", s.EnableRule),
+		cloud.Handle("DisableRule", s.DisableRule),
+		cloud.Handle("DeleteRule", s.DeleteRule),
+		cloud.Handle("PutTargets", s.PutTargets).But("targets are Lambda, SNS, SQS, log groups, event buses and target/stop-instance, reboot-instance and terminate-instance; others are refused"),
+		cloud.Handle("RemoveTargets", s.RemoveTargets),
+		cloud.Handle("ListTargetsByRule", s.ListTargetsByRule),
+		cloud.Handle("ListRuleNamesByTarget", s.ListRuleNamesByTarget),
+		cloud.Handle("PutEvents", s.PutEvents).But("EndpointId is refused; TraceHeader is dropped"),
+		cloud.Handle("TestEventPattern", s.TestEventPattern),
+		cloud.Handle("TagResource", s.TagResource),
+		cloud.Handle("UntagResource", s.UntagResource),
+		cloud.Handle("ListTagsForResource", s.ListTagsForResource),
+	}
+}
+
+// Notice implements cloud.Service.
+func (s *Service) Notice(tx *cloud.Tx, e cloud.Event) {
+	if s.rules.Len() == 0 {
+		return
+	}
+	if told := tell(e); told != nil {
+		source, detailType := told.Told()
+		if source != "" && s.anyRule(tx, defaultBus, source, detailType) {
+			resources, detail := told.Detail(tx.Scope)
+			s.route(tx, defaultBus, newEvent(tx, source, detailType, resources, encode(detail)))
+		}
+	}
+}
+
+// Reconcile implements cloud.Service.
+func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
+	switch kind {
+	case kindRule:
+		s.reconcileRule(tx, id)
+	case kindDelivery:
+		s.reconcileDelivery(tx, id)
+	}
+}
+
+// Keys implements cloud.Service.
+func (s *Service) Keys() iter.Seq[cloud.Key] {
+	return func(yield func(cloud.Key) bool) {
+		for k := range s.schedules.Everywhere() {
+			k.Kind = kindRule
+			if !yield(k) {
+				return
+			}
+		}
+		for k := range s.deliveries.Everywhere() {
+			k.Kind = kindDelivery
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}

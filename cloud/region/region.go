@@ -58,5 +58,5 @@ func New(o Options) *cloud.Cloud {
 	}
 	functions := lambda.New()
 	return cloud.New(o.Seed, identities, sts.New(identities), texts, metrics, queues, topics, parameters, instances, balancers, classic, groups,
-		functions, events.New())
+		functions, events.New(events.Lower{Instances: instances, Topics: topics}))
 }

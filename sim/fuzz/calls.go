@@ -54,7 +54,7 @@ func (o operation) destroys() bool {
 var unlearned = map[string]bool{
 	"ec2.AllocateAddress": true, "ec2.AssociateAddress": true, "ec2.DisassociateAddress": true, "ec2.ReleaseAddress": true,
 	"ec2.ModifyNetworkInterfaceAttribute": true,
-	"iam": true, "sts.AssumeRole": true, "sts.GetSessionToken": true, "sts.DecodeAuthorizationMessage": true, "sts.GetAccessKeyInfo": true,
+	"events":                              true,
 }
 
 // implemented lists the operations of the tables that the control plane has.

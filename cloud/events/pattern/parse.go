@@ -163,9 +163,8 @@ func only(v map[string]any) (name string, value any, err error) {
 	if len(v) != 1 {
 		return "", nil, fmt.Errorf("Only one key allowed in match expression")
 	}
-	for name, value = range v {
-	}
-	return name, value, nil
+	name = slices.Sorted(maps.Keys(v))[0]
+	return name, v[name], nil
 }
 
 func parseOperator(operator string, operand any) (func(any) bool, error) {

@@ -11,7 +11,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 )
 
 // Pattern is a parsed pattern. It never changes.
@@ -46,7 +45,7 @@ func Decode(text []byte) (any, error) {
 	if err := d.Decode(&v); err != nil {
 		return nil, err
 	}
-	if _, err := d.Token(); err != io.EOF {
+	if len(bytes.TrimSpace(text[d.InputOffset():])) > 0 {
 		return nil, errors.New("there is something behind the JSON value")
 	}
 	return v, nil
