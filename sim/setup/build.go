@@ -19,6 +19,8 @@ import (
 type Options struct {
 	// Type is the instance type of groups whose template is not in the files; empty is DefaultType.
 	Type string
+	// Region is that of files that name none; empty is us-east-1. Setting is what says so: "AWS_REGION".
+	Region, Setting string
 	// Start is when the run begins: what was scheduled once, before it, is left off.
 	Start time.Time
 }
@@ -104,22 +106,41 @@ func (b *builder) step(service, operation string, in any, group, what string, at
 	return nil
 }
 
-var arnScope = regexp.MustCompile(`^arn:aws[a-z-]*:autoscaling:([a-z0-9-]+):(\d{12}):`)
+var (
+	arnScope     = regexp.MustCompile(`^arn:aws[a-z-]*:autoscaling:([a-z0-9-]+):(\d{12}):`)
+	regionOfZone = regexp.MustCompile(`^[a-z]{2}(?:-[a-z]+)+-\d+`)
+)
 
-// scope takes region and account from the groups' ARNs, or their zones.
+// scope takes region and account from the groups' ARNs, or the region from what calls are made with, or the groups' zones.
 func (b *builder) scope() {
-	b.out.Scope = cloud.Scope{Account: "123456789012", Region: "us-east-1"}
-	for _, r := range b.regions {
-		b.out.Scope.Region = r
+	b.out.Scope = cloud.Scope{Account: "123456789012"}
+	region := &b.out.Scope.Region
+	for _, s := range b.script {
+		*region = or(s.Call.Scope.Region, *region)
 	}
-	for i := len(b.pieces.groups) - 1; i >= 0; i-- {
-		g := b.pieces.groups[i].of
-		if m := arnScope.FindStringSubmatch(api.Value(g.AutoScalingGroupARN)); m != nil {
-			b.out.Scope = cloud.Scope{Account: m[2], Region: m[1]}
-		} else if len(g.AvailabilityZones) > 0 && len(g.AvailabilityZones[0]) > 1 {
-			z := g.AvailabilityZones[0]
-			b.out.Scope.Region = z[:len(z)-1]
+	for _, s := range slices.Backward(b.script) {
+		in, makes := s.Call.In.(*asapi.CreateAutoScalingGroupInput)
+		if makes && s.Call.Scope.Region == "" && len(in.AvailabilityZones) > 0 {
+			*region = or(regionOfZone.FindString(in.AvailabilityZones[0]), *region)
+		} else if makes {
+			*region = or(s.Call.Scope.Region, *region)
 		}
+	}
+	for _, g := range slices.Backward(b.pieces.groups) {
+		if m := arnScope.FindStringSubmatch(api.Value(g.of.AutoScalingGroupARN)); m != nil {
+			b.out.Scope = cloud.Scope{Account: m[2], Region: m[1]}
+		} else if len(g.of.AvailabilityZones) > 0 {
+			*region = or(regionOfZone.FindString(g.of.AvailabilityZones[0]), *region)
+		}
+	}
+	switch {
+	case *region != "":
+	case b.Region != "":
+		*region = b.Region
+		b.notes = append(b.notes, fmt.Sprintf("No file names a region: it is taken for %s, as %s says.", b.Region, b.Setting))
+	default:
+		*region = "us-east-1"
+		b.notes = append(b.notes, fmt.Sprintf("No file names a region: it is taken for %s.", *region))
 	}
 }
 
@@ -170,7 +191,10 @@ func (b *builder) groupNames() string {
 	if len(names) == 0 {
 		return "there is none"
 	}
-	return "there is " + strings.Join(names, ", ")
+	if len(names) > 1 {
+		return "there are " + strings.Join(names, ", ")
+	}
+	return "there is " + names[0]
 }
 
 // theirs leaves off, of what is about groups, what is about groups that are not there. If nothing remains of a file's, the

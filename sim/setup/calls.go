@@ -72,7 +72,7 @@ func (p *pieces) lay(q *pieces) {
 	p.groups, p.policies, p.schedules, p.alarms = append(p.groups, q.groups...), append(p.policies, q.policies...), append(p.schedules, q.schedules...), append(p.alarms, q.alarms...)
 	p.hooks, p.configurations = append(p.hooks, q.hooks...), append(p.configurations, q.configurations...)
 	p.templates, p.versions = append(p.templates, q.templates...), append(p.versions, q.versions...)
-	p.script, p.regions, p.notes = append(p.script, q.script...), append(p.regions, q.regions...), append(p.notes, q.notes...)
+	p.script, p.notes = append(p.script, q.script...), append(p.notes, q.notes...)
 }
 
 // unruled is the script without what the others say anew, and without alarms on policies that are gone.
@@ -175,6 +175,9 @@ func (b *builder) scriptGroup(in *asapi.CreateAutoScalingGroupInput, s Step, typ
 		about.InstanceTypes = []string{t}
 	}
 	b.out.Groups = append(b.out.Groups, about)
+	for i, z := range in.AvailabilityZones {
+		in.AvailabilityZones[i] = or(b.zones[z], z)
+	}
 	if subnets := api.Value(in.VPCZoneIdentifier); subnets != "" && !strings.Contains(subnets, "${") {
 		in.VPCZoneIdentifier = nil
 		if in.AvailabilityZones == nil {

@@ -16,11 +16,13 @@ type command struct {
 	service   *api.Service
 	operation *api.Operation
 	query     string
+	region    string // empty: it is not said
 }
 
 // global takes the flags of aws itself off.
 func (c *command) global(words []string) ([]string, error) {
 	var rest []string
+	c.region = or(c.vars["AWS_REGION"], c.vars["AWS_DEFAULT_REGION"])
 	for i := 0; i < len(words); i++ {
 		name, value, joined := strings.Cut(words[i], "=")
 		valued, known := ignored[name]
@@ -41,7 +43,7 @@ func (c *command) global(words []string) ([]string, error) {
 			if name == "--query" {
 				c.query = value
 			} else {
-				c.regions = append(c.regions, value)
+				c.region = value
 			}
 			continue
 		}

@@ -25,9 +25,16 @@ var (
 // mapZones gives the zones of the files by position those that every region has here: a, b and c.
 func (b *builder) mapZones() {
 	var all []string
+	var at []Source
 	for _, g := range b.pieces.groups {
-		all = append(all, g.of.AvailabilityZones...)
+		all, at = append(all, g.of.AvailabilityZones...), append(at, g.at)
 	}
+	for _, s := range b.script {
+		if in, makes := s.Call.In.(*asapi.CreateAutoScalingGroupInput); makes {
+			all, at = append(all, in.AvailabilityZones...), append(at, s.Source)
+		}
+	}
+	all = slices.DeleteFunc(all, func(z string) bool { return strings.Contains(z, "${") }) // it is not known yet
 	slices.Sort(all)
 	all = slices.Compact(all)
 	known := func(zone string) bool {
@@ -40,8 +47,8 @@ func (b *builder) mapZones() {
 			b.zones[z] = b.out.Scope.Region + string("abc"[i%3])
 		}
 	}
-	if !same && len(b.pieces.groups) > 0 {
-		b.note(b.pieces.groups[0].at, "the zones %s are taken as a, b and c of %s, in this order.", strings.Join(all, ", "), b.out.Scope.Region)
+	if !same {
+		b.note(at[0], "the zones %s are taken as a, b and c of %s, in this order.", strings.Join(all, ", "), b.out.Scope.Region)
 	}
 }
 

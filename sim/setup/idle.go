@@ -46,13 +46,9 @@ func (b *builder) idlePolicy(s Step, in *asapi.PutScalingPolicyInput) {
 	}
 	switch kind {
 	case "TargetTrackingScaling":
-		c := in.TargetTrackingConfiguration
-		if c == nil || c.TargetValue == nil {
-			return
-		}
-		name := kindOf(c)
-		if name == "ASGAverageCPUUtilization" && *c.TargetValue >= 100 {
-			b.note(s.Source, "%s can never add an instance: CPU is at most 100 %%, and its target is %g %%.", s.What, *c.TargetValue)
+		name, target := tracked(in)
+		if name == "ASGAverageCPUUtilization" && target >= 100 {
+			b.note(s.Source, "%s can never add an instance: CPU is at most 100 %%, and its target is %g %%.", s.What, target)
 		}
 		if metric, network := strings.CutPrefix(name, "ASGAverage"); network && slices.Contains(unmeasured, metric) {
 			b.note(s.Source, "%s never acts: nothing in a simulation has %s.", s.What, metric)

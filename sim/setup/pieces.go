@@ -1,9 +1,7 @@
 package setup
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -12,6 +10,7 @@ import (
 	asapi "github.com/billow-cloud/billow/api/autoscaling"
 	cwapi "github.com/billow-cloud/billow/api/cloudwatch"
 	ec2api "github.com/billow-cloud/billow/api/ec2"
+	"github.com/billow-cloud/billow/sim/input"
 )
 
 // found is something that a file describes, and where.
@@ -31,7 +30,6 @@ type pieces struct {
 	versions       []found[ec2api.LaunchTemplateVersion]
 	alarms         []found[cwapi.MetricAlarm]
 	script         []Step // in the order of the lines
-	regions        []string
 	notes          []string
 }
 
@@ -41,14 +39,11 @@ func (p *pieces) note(at Source, format string, args ...any) {
 
 // read takes a file: JSON, or else a script.
 func (p *pieces) read(path string) error {
-	data, err := os.ReadFile(path)
-	if wrong, ok := errors.AsType[*os.PathError](err); ok {
-		return fmt.Errorf("%s: %w", wrong.Path, wrong.Err)
-	}
+	data, err := input.Read(path)
 	if err != nil {
 		return err
 	}
-	return p.text(path, string(data))
+	return p.text(input.Name(path), string(data))
 }
 
 func (p *pieces) text(path, data string) error {

@@ -3,7 +3,6 @@ package setup
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/sim/input"
 	"mvdan.cc/sh/v3/syntax"
 )
 
@@ -233,7 +233,7 @@ func (s *script) aws(call *syntax.CallExpr, token string) error {
 	if err := checkCall(c.service.Name, c.operation.Name, in); err != nil {
 		return fault(s.file, line, "%s: %v", words[1], err)
 	}
-	step := Step{Call: cloud.Call{Service: c.service.Name, Operation: c.operation.Name, In: in}, What: words[1], Source: Source{s.file, line}}
+	step := Step{Call: cloud.Call{Scope: cloud.Scope{Region: c.region}, Service: c.service.Name, Operation: c.operation.Name, In: in}, What: words[1], Source: Source{s.file, line}}
 	if group, ok := lookUp(in, "AutoScalingGroupName"); ok {
 		step.Group = group
 	}
@@ -286,9 +286,6 @@ func (s *script) load(word string) (text, name string, err error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(s.file), path)
 	}
-	data, err := os.ReadFile(path)
-	if wrong, ok := errors.AsType[*os.PathError](err); ok {
-		err = fmt.Errorf("%s: %w", wrong.Path, wrong.Err)
-	}
+	data, err := input.Read(path)
 	return string(data), path, err
 }

@@ -112,12 +112,18 @@ func scalar(k api.Kind, n *node, v reflect.Value) error {
 		v.SetString(n.text)
 	case api.Integer, api.Long:
 		i, err := strconv.ParseInt(strings.TrimSuffix(n.text, ".0"), 10, v.Type().Bits())
+		if errors.Is(err, strconv.ErrRange) {
+			return errors.New("is too large")
+		}
 		if err != nil {
 			return errors.New("is not a whole number")
 		}
 		v.SetInt(i)
 	case api.Double:
 		x, err := strconv.ParseFloat(n.text, 64)
+		if errors.Is(err, strconv.ErrRange) {
+			return errors.New("is too large")
+		}
 		if err != nil || x != x {
 			return errors.New("is not a number")
 		}
@@ -210,6 +216,9 @@ func goodText(s *api.Shape, path, value string) error {
 }
 
 func inRange(s *api.Shape, path string, n float64, of string) error {
+	if n == 1 {
+		of = strings.TrimSuffix(of, "s")
+	}
 	switch of = strings.TrimSuffix(" "+of, " "); {
 	case s.HasMin && n < s.Min:
 		return fmt.Errorf("%s is %g%s; it must be at least %g", path, n, of, s.Min)

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/billow-cloud/billow/api"
@@ -13,30 +14,18 @@ import (
 // of a forecast of it. 0 is none.
 func (s Setup) Target(group string, perSecond float64) float64 {
 	target, threshold := 0.0, 0.0
-	lower := func(to *float64, v float64) {
-		if v > 0 && (*to == 0 || v < *to) {
-			*to = v
-		}
-	}
-	for _, step := range s.Steps {
-		if step.Group != group {
-			continue
-		}
-		switch in := step.Call.In.(type) {
+	for _, call := range s.standing(group) {
+		switch in := call.(type) {
 		case *asapi.PutScalingPolicyInput:
 			for _, m := range forecasts(in) {
 				lower(&threshold, m)
 			}
-			c := in.TargetTrackingConfiguration
-			if c == nil || c.TargetValue == nil {
-				continue
-			}
-			switch kindOf(c) {
+			switch metric, value := tracked(in); metric {
 			case "ASGAverageCPUUtilization":
-				lower(&target, *c.TargetValue)
+				lower(&target, value)
 			case "ALBRequestCountPerTarget":
 				if perSecond > 0 {
-					lower(&target, *c.TargetValue/60/perSecond*100)
+					lower(&target, value/60/perSecond*100)
 				}
 			}
 		case *cwapi.PutMetricAlarmInput:
@@ -51,6 +40,99 @@ func (s Setup) Target(group string, perSecond float64) float64 {
 	return threshold
 }
 
+// RequestTarget is the lowest number of requests per minute and instance that a group's policies keep to; 0 is none.
+func (s Setup) RequestTarget(group string) float64 {
+	target := 0.0
+	for _, call := range s.standing(group) {
+		if in, ok := call.(*asapi.PutScalingPolicyInput); ok {
+			if metric, value := tracked(in); metric == "ALBRequestCountPerTarget" {
+				lower(&target, value)
+			}
+		}
+	}
+	return target
+}
+
+// lower keeps the lowest value above 0.
+func lower(to *float64, v float64) {
+	if v > 0 && (*to == 0 || v < *to) {
+		*to = v
+	}
+}
+
+// standing are the calls that put what is there of a group's policies and their alarms once all steps are made: of several
+// with the same name the last one, and none if that is deleted after it.
+func (s Setup) standing(group string) (calls []any) {
+	var keys []string
+	in, brought := map[string]any{}, map[string]string{} // by key; the keys of policies by what their answers bring
+	put := func(key string, call any) {
+		if _, known := in[key]; !known {
+			keys = append(keys, key)
+		}
+		in[key] = call
+	}
+	for _, step := range s.Steps {
+		switch call := step.Call.In.(type) {
+		case *cwapi.DeleteAlarmsInput:
+			for _, name := range call.AlarmNames {
+				delete(in, "alarm "+name)
+			}
+		case *asapi.DeletePolicyInput:
+			key := "policy " + api.Value(call.PolicyName)
+			if is, by := brought[api.Value(call.PolicyName)]; by {
+				key = is
+			} else if step.Group != group {
+				continue
+			}
+			delete(in, key)
+		case *asapi.PutScalingPolicyInput:
+			key := "policy " + api.Value(call.PolicyName)
+			if step.Group != group {
+				continue
+			}
+			for _, n := range step.Brings {
+				brought[n.Old] = key
+			}
+			put(key, call)
+			if !api.Or(call.Enabled, true) {
+				delete(in, key)
+			}
+		case *cwapi.PutMetricAlarmInput:
+			key := "alarm " + api.Value(call.AlarmName)
+			if delete(in, key); step.Group == group {
+				put(key, call)
+			}
+		}
+	}
+	slices.Sort(keys)
+	for _, key := range slices.Compact(keys) {
+		call, there := in[key]
+		if alarm, ok := call.(*cwapi.PutMetricAlarmInput); ok {
+			runs := func(arn string) bool { return in[brought[arn]] != nil }
+			there = api.Or(alarm.ActionsEnabled, true) && slices.ContainsFunc(alarm.AlarmActions, runs)
+		}
+		if there {
+			calls = append(calls, call)
+		}
+	}
+	return calls
+}
+
+// tracked is the metric of a target tracking policy, by the name that a predefined one has, and its target.
+func tracked(in *asapi.PutScalingPolicyInput) (metric string, target float64) {
+	c := in.TargetTrackingConfiguration
+	if c == nil || c.TargetValue == nil {
+		return "", 0
+	}
+	switch m := c.CustomizedMetricSpecification; {
+	case c.PredefinedMetricSpecification != nil:
+		metric = api.Value(c.PredefinedMetricSpecification.PredefinedMetricType)
+	case m != nil && api.Value(m.Namespace) == "AWS/EC2" && api.Value(m.MetricName) == "CPUUtilization":
+		metric = "ASGAverageCPUUtilization"
+	}
+	return metric, *c.TargetValue
+}
+
 // forecasts are the CPU targets of a predictive policy.
 func forecasts(in *asapi.PutScalingPolicyInput) (targets []float64) {
 	if in.PredictiveScalingConfiguration == nil {
@@ -62,30 +144,4 @@ func forecasts(in *asapi.PutScalingPolicyInput) (targets []float64) {
 		}
 	}
 	return targets
-}
-
-// RequestTarget is the lowest number of requests per minute and instance that a group's policies keep to; 0 is none.
-func (s Setup) RequestTarget(group string) float64 {
-	target := 0.0
-	for _, step := range s.Steps {
-		in, ok := step.Call.In.(*asapi.PutScalingPolicyInput)
-		if !ok || step.Group != group || in.TargetTrackingConfiguration == nil || kindOf(in.TargetTrackingConfiguration) != "ALBRequestCountPerTarget" {
-			continue
-		}
-		if v := api.Value(in.TargetTrackingConfiguration.TargetValue); target == 0 || v < target {
-			target = v
-		}
-	}
-	return target
-}
-
-// kindOf is the predefined metric of a target, or what a customized one comes to.
-func kindOf(c *asapi.TargetTrackingConfiguration) string {
-	if p := c.PredefinedMetricSpecification; p != nil {
-		return api.Value(p.PredefinedMetricType)
-	}
-	if m := c.CustomizedMetricSpecification; m != nil && api.Value(m.Namespace) == "AWS/EC2" && api.Value(m.MetricName) == "CPUUtilization" {
-		return "ASGAverageCPUUtilization"
-	}
-	return ""
 }

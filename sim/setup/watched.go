@@ -80,49 +80,19 @@ func alarmMetrics(a *cwapi.PutMetricAlarmInput) []metric {
 // watched finds the target groups that policies and alarms look at, and the load balancers in front of them.
 func (b *builder) watched() {
 	groups := b.targetGroups()
-	pair := func(balancer, group string) {
-		part, front := strings.Split(group, "/"), strings.Split(balancer, "/")
-		if !slices.Contains(groups, group) {
-			return
-		}
-		t := balanced{name: part[1], balancer: part[1]}
-		if len(front) == 3 {
-			t.balancer = front[1]
-		}
-		if was, known := b.balanced[group]; known && len(front) != 3 {
-			t = was
-		}
-		b.balanced[group] = t
-		b.tokens[group] = t.dimension()
-		if len(front) == 3 {
-			b.tokens[balancer] = t.front()
-			b.tokens[balancer+"/"+group] = t.front() + "/" + t.dimension()
+	watch := func(balancer, group string) {
+		if slices.Contains(groups, group) {
+			b.watch(balancer, group)
 		}
 	}
-	label := func(l *string) {
-		if balancer, group, ok := strings.Cut(api.Value(l), "/targetgroup/"); ok {
-			pair(balancer, "targetgroup/"+group)
+	for _, label := range b.resourceLabels() { // app/NAME/ID/targetgroup/NAME/ID
+		if balancer, group, ok := strings.Cut(label, "/targetgroup/"); ok {
+			watch(balancer, "targetgroup/"+group)
 		}
 	}
 	var metrics []metric
 	for _, p := range b.pieces.policies {
 		metrics = append(metrics, policyMetrics(&p.of)...)
-		if c := p.of.TargetTrackingConfiguration; c != nil && c.PredefinedMetricSpecification != nil {
-			label(c.PredefinedMetricSpecification.ResourceLabel)
-		}
-		if c := p.of.PredictiveScalingConfiguration; c != nil {
-			for _, m := range c.MetricSpecifications {
-				if m.PredefinedMetricPairSpecification != nil {
-					label(m.PredefinedMetricPairSpecification.ResourceLabel)
-				}
-				if m.PredefinedLoadMetricSpecification != nil {
-					label(m.PredefinedLoadMetricSpecification.ResourceLabel)
-				}
-				if m.PredefinedScalingMetricSpecification != nil {
-					label(m.PredefinedScalingMetricSpecification.ResourceLabel)
-				}
-			}
-		}
 	}
 	for _, a := range b.pieces.alarms {
 		in := &cwapi.PutMetricAlarmInput{}
@@ -131,15 +101,67 @@ func (b *builder) watched() {
 	}
 	for _, m := range metrics {
 		if g := m.dimensions["TargetGroup"]; g != "" {
-			pair(m.dimensions["LoadBalancer"], g)
+			watch(m.dimensions["LoadBalancer"], g)
 		}
 	}
 	for _, m := range metrics { // a load balancer alone, which one target group alone can be behind
 		lb := m.dimensions["LoadBalancer"]
 		if lb != "" && m.dimensions["TargetGroup"] == "" && b.tokens[lb] == "" && len(groups) == 1 {
-			pair(lb, groups[0])
+			watch(lb, groups[0])
 		}
 	}
+}
+
+// nameIn is the name in a dimension: "targetgroup/NAME/ID", "app/NAME/ID".
+func nameIn(dimension string) (name string, ok bool) {
+	parts := strings.Split(dimension, "/")
+	if len(parts) != 3 {
+		return "", false
+	}
+	return parts[1], true
+}
+
+// watch notes a target group that is looked at, and the load balancer in front of it if it is known.
+func (b *builder) watch(balancer, group string) {
+	name, _ := nameIn(group)
+	t := balanced{name: name, balancer: name}
+	front, inFront := nameIn(balancer)
+	if inFront {
+		t.balancer = front
+	} else if was, known := b.balanced[group]; known {
+		t = was
+	}
+	b.balanced[group] = t
+	b.tokens[group] = t.dimension()
+	if inFront {
+		b.tokens[balancer] = t.front()
+		b.tokens[balancer+"/"+group] = t.front() + "/" + t.dimension()
+	}
+}
+
+// resourceLabels are those of policies on requests per target.
+func (b *builder) resourceLabels() (labels []string) {
+	add := func(label *string) { labels = append(labels, api.Value(label)) }
+	for _, p := range b.pieces.policies {
+		if c := p.of.TargetTrackingConfiguration; c != nil && c.PredefinedMetricSpecification != nil {
+			add(c.PredefinedMetricSpecification.ResourceLabel)
+		}
+		if p.of.PredictiveScalingConfiguration == nil {
+			continue
+		}
+		for _, m := range p.of.PredictiveScalingConfiguration.MetricSpecifications {
+			if m.PredefinedMetricPairSpecification != nil {
+				add(m.PredefinedMetricPairSpecification.ResourceLabel)
+			}
+			if m.PredefinedLoadMetricSpecification != nil {
+				add(m.PredefinedLoadMetricSpecification.ResourceLabel)
+			}
+			if m.PredefinedScalingMetricSpecification != nil {
+				add(m.PredefinedScalingMetricSpecification.ResourceLabel)
+			}
+		}
+	}
+	return labels
 }
 
 // targetGroups are the groups' target groups, as dimensions name them.
