@@ -56,7 +56,7 @@ func New(o Options) *cloud.Cloud {
 	if o.Explain {
 		groups.Remember()
 	}
-	functions := lambda.New()
+	functions := lambda.New(identities, metrics, topics)
 	return cloud.New(o.Seed, identities, sts.New(identities), texts, metrics, queues, topics, parameters, instances, balancers, classic, groups,
 		functions, events.New(events.Lower{Instances: instances, Topics: topics}))
 }

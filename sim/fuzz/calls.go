@@ -55,6 +55,8 @@ var unlearned = map[string]bool{
 	"ec2.AllocateAddress": true, "ec2.AssociateAddress": true, "ec2.DisassociateAddress": true, "ec2.ReleaseAddress": true,
 	"ec2.ModifyNetworkInterfaceAttribute": true,
 	"events":                              true,
+	"lambda":                              true,
+	"logs":                                true,
 }
 
 // implemented lists the operations of the tables that the control plane has.
