@@ -106,6 +106,7 @@ func (r *roster) startWaits(m *Member, transition string) bool {
 		if h.Transition == transition {
 			now := r.tx.Now()
 			waits = append(waits, Wait{Hook: h.Name, Token: r.tx.UUID(), Deadline: now.Add(inSeconds(h.Heartbeat)), Last: now.Add(inSeconds(h.globalTimeout()))})
+			r.tellAction(m, &h, waits[len(waits)-1].Token)
 		}
 	}
 	m.Waits = waits

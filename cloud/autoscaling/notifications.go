@@ -158,6 +158,7 @@ type activityDetails struct {
 
 // activityEnded is called when an activity has got its end: Successful, Failed or Cancelled.
 func (s *Service) activityEnded(tx *cloud.Tx, g *Group, a *Activity) {
+	tellEnd(tx, a)
 	if s.scaling.notifications.Len() > 0 {
 		s.notify(tx, *g, *a)
 	}
@@ -165,7 +166,7 @@ func (s *Service) activityEnded(tx *cloud.Tx, g *Group, a *Activity) {
 
 func (s *Service) notify(tx *cloud.Tx, g Group, a Activity) {
 	kind, what := "", ""
-	origin, destination := "EC2", "AutoScalingGroup" // AS-WP-07
+	origin, destination := ways(a.Kind == kindLaunch)
 	switch {
 	case a.Kind == kindLaunch && a.StatusCode == statusSuccessful:
 		kind, what = notifyLaunch, "launch"
@@ -177,9 +178,6 @@ func (s *Service) notify(tx *cloud.Tx, g Group, a Activity) {
 		kind, what = notifyTerminateError, "failed termination"
 	default:
 		return
-	}
-	if a.Kind == kindTerminate {
-		origin, destination = destination, origin
 	}
 	body := ""
 	for _, n := range s.scaling.notifications.Prefix(tx, policyKey(g.Name, "")) {
