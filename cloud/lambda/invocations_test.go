@@ -28,7 +28,6 @@ func (w *world) queue() (n int) {
 func TestSynchronousInvocation(t *testing.T) {
 	w := newWorld(t)
 	w.made("f")
-	rows := len(w.stored)
 	out := do[Pending](w, "Invoke", &shape.InvokeInput{FunctionName: new("f"), LogType: new("Tail"), Payload: []byte(`{"a":1}`)})
 	if len(w.runs) != 1 || out.RequestID != w.runs[0].RequestID || !out.Tail || *out.Output.StatusCode != 200 || *out.Output.ExecutedVersion != "$LATEST" {
 		t.Fatalf("%+v %+v", out, w.runs)
@@ -36,8 +35,15 @@ func TestSynchronousInvocation(t *testing.T) {
 	if r := w.runs[0]; !r.Sync || string(r.Payload) != `{"a":1}` || r.Function.LogGroup != "/aws/lambda/f" || r.Function.Timeout != 3 || r.Function.Reserved != -1 {
 		t.Errorf("%+v", r)
 	}
-	if len(w.stored) != rows {
-		t.Error("a synchronous invocation is no row")
+	for k := range w.stored {
+		if k[0] == Name+".invocations" {
+			t.Error("a synchronous invocation is no row")
+		}
+	}
+	for i, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		if v := w.runs[0].Function.Environment[i]; v.Name != name || v.Value == "" {
+			t.Errorf("%+v", v)
+		}
 	}
 	w.ended(Unhandled, "")
 	for _, name := range []string{"Invocations", "Errors", "Duration", "ConcurrentExecutions"} {
@@ -51,11 +57,7 @@ func TestSynchronousInvocation(t *testing.T) {
 	if out := do[Pending](w, "Invoke", &shape.InvokeInput{FunctionName: new("f"), InvocationType: new("DryRun")}); *out.Output.StatusCode != 204 || len(w.runs) != 0 {
 		t.Errorf("%+v", out)
 	}
-	w.ended2(t)
-}
-
-// ended2: a fact about what nobody knows is nothing.
-func (w *world) ended2(t *testing.T) {
+	// a fact about what nobody knows is nothing
 	w.step(cloud.Observed{Facts: []cloud.Fact{Ran{Scope: here, RequestID: "?", Function: "gone", Sync: true}, Ran{Scope: here, RequestID: "?", Function: "gone"}}})
 	if w.queue() != 0 {
 		t.Error("something came of it")

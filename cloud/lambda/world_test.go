@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/billow-cloud/billow/api"
+	iamapi "github.com/billow-cloud/billow/api/iam"
 	shape "github.com/billow-cloud/billow/api/lambda"
 	snsapi "github.com/billow-cloud/billow/api/sns"
 	"github.com/billow-cloud/billow/cloud"
@@ -62,7 +63,17 @@ func (above) Observe(tx *cloud.Tx, f cloud.Fact) {
 func newWorld(t *testing.T) *world {
 	w := &world{t: t, now: noon, stored: map[[2]string][]byte{}}
 	w.build()
+	w.role("runner", "lambda.amazonaws.com")
 	return w
+}
+
+// role makes a role that trusts a service.
+func (w *world) role(name, service string) {
+	w.t.Helper()
+	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"` + service + `"},"Action":"sts:AssumeRole"}]}`
+	if _, err := w.step(cloud.Call{Scope: here, RequestID: "r", Service: iam.Name, Operation: "CreateRole", In: &iamapi.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: &trust}}); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) build() {
@@ -79,7 +90,7 @@ func (w *world) restart() {
 			w.t.Fatal(err)
 		}
 	}
-	w.step(cloud.Tick{})
+	w.step(cloud.Tick{}) // one tick is what the daemon makes when it has loaded
 }
 
 func (w *world) step(in cloud.Input) (any, error) {
