@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"github.com/billow-cloud/billow/api"
+	asapi "github.com/billow-cloud/billow/api/autoscaling"
 	cwapi "github.com/billow-cloud/billow/api/cloudwatch"
 	ec2api "github.com/billow-cloud/billow/api/ec2"
 	shape "github.com/billow-cloud/billow/api/events"
 	snsapi "github.com/billow-cloud/billow/api/sns"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/autoscaling"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
 	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/sns"
@@ -79,6 +81,57 @@ type elsewhere struct{ group string }
 func (elsewhere) Told() (string, string) { return "aws.elsewhere", "Something" }
 func (e elsewhere) Detail(scope cloud.Scope) ([]string, any) {
 	return []string{scope.ARN("elsewhere", e.group)}, map[string]string{"Group": e.group}
+}
+
+// TestAutoScalingEvents: AS-EB-01 to AS-EB-04.
+func TestAutoScalingEvents(t *testing.T) {
+	w := newWorld(t)
+	w.rule("r", `{"source":["aws.autoscaling"]}`, target("1", queueARN))
+	call[asapi.CreateLaunchConfigurationOutput](w, &asapi.CreateLaunchConfigurationInput{LaunchConfigurationName: new("l"), ImageId: new("ami-12345678"), InstanceType: new("t3.micro")})
+	group := &asapi.CreateAutoScalingGroupInput{AutoScalingGroupName: new("g"), LaunchConfigurationName: new("l"), MinSize: new(int32(1)), MaxSize: new(int32(1)),
+		AvailabilityZones: []string{"us-east-1a"}, LifecycleHookSpecificationList: []asapi.LifecycleHookSpecification{
+			{LifecycleHookName: new("h"), LifecycleTransition: new("autoscaling:EC2_INSTANCE_LAUNCHING"), NotificationMetadata: new("m<e>ta"), HeartbeatTimeout: new(int32(60)), DefaultResult: new("CONTINUE")}}}
+	call[asapi.CreateAutoScalingGroupOutput](w, group)
+	var id string
+	for range 10 {
+		w.until(w.now.Add(time.Second))
+		for _, wish := range w.wishes {
+			if l, ok := wish.(ec2.LaunchInstance); ok {
+				id = l.Spec.ID
+			}
+		}
+		if id != "" {
+			break
+		}
+	}
+	w.step(cloud.Observed{Facts: []cloud.Fact{ec2.InstanceRunning{ID: id}}})
+	all := w.take()
+	if len(all) != 1 {
+		t.Fatalf("%v", all)
+	}
+	arn := *call[asapi.DescribeAutoScalingGroupsOutput](w, &asapi.DescribeAutoScalingGroupsInput{}).AutoScalingGroups[0].AutoScalingGroupARN
+	same(t, all[0].Text, `{"version":"0","id":"*","detail-type":"EC2 Instance-launch Lifecycle Action","source":"aws.autoscaling","account":"123456789012","time":"*","region":"us-east-1",
+		"resources":["`+arn+`"],"detail":{"LifecycleActionToken":"*","AutoScalingGroupName":"g","LifecycleHookName":"h","EC2InstanceId":"`+id+`",
+		"LifecycleTransition":"autoscaling:EC2_INSTANCE_LAUNCHING","NotificationMetadata":"m<e>ta","Origin":"EC2","Destination":"AutoScalingGroup"}}`)
+	w.until(w.now.Add(2 * time.Minute))
+	if all = w.take(); len(all) != 1 {
+		t.Fatalf("%v", all)
+	}
+	const end = `"AutoScalingGroupName":"g","ActivityId":"*","Details":{"Availability Zone":"us-east-1a","Subnet ID":"*"},"RequestId":"*","EndTime":"*","StartTime":"*","Cause":"*"`
+	same(t, all[0].Text, `{"version":"0","id":"*","detail-type":"EC2 Instance Launch Successful","source":"aws.autoscaling","account":"123456789012","time":"*","region":"us-east-1",
+		"resources":["`+arn+`","arn:aws:ec2:us-east-1:123456789012:instance/`+id+`"],"detail":{"StatusCode":"InProgress","Description":"Launching a new EC2 instance: `+id+`",
+		"StatusMessage":"","EC2InstanceId":"`+id+`","Origin":"EC2","Destination":"AutoScalingGroup",`+end+`}}`)
+	call[asapi.TerminateInstanceInAutoScalingGroupOutput](w, &asapi.TerminateInstanceInAutoScalingGroupInput{InstanceId: &id, ShouldDecrementDesiredCapacity: new(false)})
+	w.step(cloud.Observed{Facts: []cloud.Fact{ec2.InstanceTerminated{ID: id}}})
+	w.until(w.now.Add(time.Minute))
+	if all = w.take(); len(all) == 0 || !strings.Contains(all[0].Text, `"EC2 Instance Terminate Successful"`) || !strings.Contains(all[0].Text, `"Origin":"AutoScalingGroup","Destination":"EC2"`) {
+		t.Errorf("%v", all)
+	}
+	source, detailType := autoscaling.ActivityEnded{Activity: autoscaling.Activity{Kind: "launch", StatusCode: "Failed"}}.Told()
+	_, detail := autoscaling.ActivityEnded{Activity: autoscaling.Activity{Kind: "launch", StatusCode: "Failed", Description: "d", StatusMessage: "why", GroupARN: "a"}}.Detail(here)
+	if text := string(encode(detail)); source+detailType != "aws.autoscalingEC2 Instance Launch Unsuccessful" || strings.Contains(text, "Description") || !strings.Contains(text, `"StatusMessage":"why"`) {
+		t.Errorf("%s %s", detailType, text)
+	}
 }
 
 func TestWhatOtherServicesTell(t *testing.T) {

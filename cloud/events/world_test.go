@@ -14,8 +14,11 @@ import (
 	shape "github.com/billow-cloud/billow/api/events"
 	snsapi "github.com/billow-cloud/billow/api/sns"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/autoscaling"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
 	"github.com/billow-cloud/billow/cloud/ec2"
+	"github.com/billow-cloud/billow/cloud/elb"
+	"github.com/billow-cloud/billow/cloud/elbv2"
 	"github.com/billow-cloud/billow/cloud/sns"
 	"github.com/billow-cloud/billow/cloud/ssm"
 )
@@ -95,7 +98,10 @@ func (w *world) make() {
 			return strings.Contains(policy, account) && strings.Contains(policy, action) && strings.Contains(policy, resource)
 		},
 	})
-	w.cloud = cloud.New(7, below{}, metrics, topics, parameters, instances, w.events)
+	balancers := elbv2.New(instances, metrics, elbv2.Options{})
+	classic := elb.New(balancers, instances, metrics)
+	groups := autoscaling.New(instances, balancers, classic, metrics, topics)
+	w.cloud = cloud.New(7, below{}, metrics, topics, parameters, instances, balancers, classic, groups, w.events)
 }
 
 // restart makes a new cloud of what was made durable.
