@@ -23,6 +23,10 @@ var factTypes = []reflect.Type{
 	reflect.TypeFor[ec2.Inventory](), reflect.TypeFor[ec2.Usage](),
 	reflect.TypeFor[elbv2.TargetChecked](), reflect.TypeFor[elbv2.TargetDrained](), reflect.TypeFor[elbv2.Traffic](),
 	reflect.TypeFor[sns.Delivered](), reflect.TypeFor[autoscaling.GroupUsage](),
+	reflect.TypeFor[ec2.VolumeCreated](), reflect.TypeFor[ec2.VolumeFailed](), reflect.TypeFor[ec2.VolumeAttached](),
+	reflect.TypeFor[ec2.AttachFailed](), reflect.TypeFor[ec2.VolumeDetached](), reflect.TypeFor[ec2.VolumeBusy](),
+	reflect.TypeFor[ec2.VolumeResized](), reflect.TypeFor[ec2.VolumeDeleted](), reflect.TypeFor[ec2.SnapshotTaken](),
+	reflect.TypeFor[ec2.SnapshotFailed](), reflect.TypeFor[ec2.SnapshotDeleted](),
 }
 
 var factNumbers = func() map[reflect.Type]uint64 {

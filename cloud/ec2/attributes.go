@@ -114,6 +114,12 @@ func (s *Service) ModifyInstanceAttribute(tx *cloud.Tx, in *shape.ModifyInstance
 		return nil, err
 	}
 	s.instances.Put(tx, i.ID, i)
+	for _, d := range i.Volumes {
+		if v, ok := s.volumes.Get(tx, d.ID); ok {
+			v.Attachment.DeleteOnTermination = d.DeleteOnTermination
+			s.putVolume(tx, v)
+		}
+	}
 	return &shape.ModifyInstanceAttributeOutput{}, nil
 }
 
@@ -150,10 +156,10 @@ func named(in shape.ModifyInstanceAttributeInput) (*shape.ModifyInstanceAttribut
 }
 
 // keptVolumes changes which volumes end with the instance.
-func keptVolumes(all []Volume, changes []shape.InstanceBlockDeviceMappingSpecification) ([]Volume, error) {
+func keptVolumes(all []Device, changes []shape.InstanceBlockDeviceMappingSpecification) ([]Device, error) {
 	after := slices.Clone(all)
 	for _, m := range changes {
-		at := slices.IndexFunc(after, func(v Volume) bool { return v.Device == api.Value(m.DeviceName) })
+		at := slices.IndexFunc(after, func(v Device) bool { return v.Device == api.Value(m.DeviceName) })
 		if at < 0 {
 			return nil, api.Errorf("InvalidInstanceAttributeValue", "No device is currently mapped at %s", api.Value(m.DeviceName))
 		}

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -29,22 +30,80 @@ func (s *Service) CreateImage(tx *cloud.Tx, in *shape.CreateImageInput) (*shape.
 	if err := s.imageName(tx, api.Value(in.Name)); err != nil {
 		return nil, err
 	}
-	size, root := 8, "/dev/xvda"
-	if len(source.Volumes) > 0 {
-		size, root = source.Volumes[0].Size, source.Volumes[0].Device
+	if len(source.Volumes) == 0 {
+		return nil, api.Errorf("IncorrectState", "Instance '%s' has no root volume.", source.ID)
+	}
+	root := source.Volumes[0]
+	snapshotTags, _ := specTags(in.TagSpecifications, "snapshot", "image")
+	added, err := s.imageDevicesOf(tx, source, devices(in.BlockDeviceMappings), snapshotTags)
+	if err != nil {
+		return nil, err
 	}
 	i := s.newImage(tx, Image{
 		Name: *in.Name, Description: api.Value(in.Description), Architecture: source.Architecture, SourceInstanceID: source.ID,
 		SourceImageID: source.ImageID, SourceRegion: tx.Scope.Region, NoReboot: api.Value(in.NoReboot) || source.State == Stopped,
-		RootDevice: root, Size: size, Devices: devices(in.BlockDeviceMappings),
+		RootDevice: root.Device, Size: root.Size, Devices: added,
 	})
 	s.Tag(tx, i.ID, tags)
+	s.Tag(tx, i.SnapshotID, snapshotTags)
+	for _, n := range s.pendingFor(tx, i) {
+		n.ImageID, n.Description = i.ID, i.snapshotDescription()
+		s.snapshots.Put(tx, n.ID, n)
+	}
 	if !i.NoReboot {
 		source.Capturing, source.Changed = i.ID, tx.Now()
 		s.instances.Put(tx, source.ID, source)
 	}
 	s.capture(tx, i)
 	return &shape.CreateImageOutput{ImageId: new(i.ID)}, nil
+}
+
+// imageDevicesOf makes the snapshots of an instance's added volumes for an image, and gives its devices: those volumes,
+// changed and added to by what the request says.
+func (s *Service) imageDevicesOf(tx *cloud.Tx, of Instance, asked []BlockDevice, tags []Tag) ([]BlockDevice, error) {
+	if err := checkDevices(asked); err != nil {
+		return nil, err
+	}
+	at := func(device string) int {
+		return slices.IndexFunc(asked, func(d BlockDevice) bool { return sameDevice(d.Device, device) })
+	}
+	var all []BlockDevice
+	for n, d := range of.Volumes {
+		k := at(d.Device)
+		if n == 0 || k >= 0 && asked[k].NoDevice {
+			continue
+		}
+		v, ok := s.volumes.Get(tx, d.ID)
+		if !ok || v.State != volumeInUse {
+			continue // it is not there yet, or already on its way out
+		}
+		b := BlockDevice{Device: d.Device, Type: v.Type, Size: v.Size, Iops: v.Iops, Throughput: v.Throughput, Encrypted: v.Encrypted, DeleteOnTermination: new(d.DeleteOnTermination)}
+		if v.Type == "gp2" {
+			b.Iops = 0
+		}
+		if k >= 0 {
+			b.DeleteOnTermination = cmp.Or(asked[k].DeleteOnTermination, b.DeleteOnTermination)
+			b.Type, b.Size = cmp.Or(asked[k].Type, b.Type), max(asked[k].Size, b.Size)
+		}
+		b.SnapshotID = s.newSnapshot(tx, v, "", tags).ID
+		all = append(all, b)
+	}
+	for _, d := range asked {
+		if !slices.ContainsFunc(of.Volumes, func(v Device) bool { return sameDevice(v.Device, d.Device) }) {
+			all = append(all, d)
+		}
+	}
+	return all, nil
+}
+
+// pendingFor lists the snapshots of its volumes that a pending image waits for.
+func (s *Service) pendingFor(tx *cloud.Tx, i Image) (all []Snapshot) {
+	for _, d := range i.Devices {
+		if n, ok := s.snapshots.Get(tx, d.SnapshotID); ok && n.State == snapshotPending && (n.ImageID == "" || n.ImageID == i.ID) {
+			all = append(all, n)
+		}
+	}
+	return all
 }
 
 // imageName refuses names that are not good or that the account has already given.
@@ -79,7 +138,11 @@ func (s *Service) capture(tx *cloud.Tx, i Image) {
 	i.Changed = tx.Now()
 	i.Wishes++
 	s.images.Put(tx, i.ID, i)
-	tx.Wish(CaptureImage{ImageID: i.Content, InstanceID: i.SourceInstanceID, Reboot: !i.NoReboot})
+	wish := CaptureImage{ImageID: i.Content, InstanceID: i.SourceInstanceID, Reboot: !i.NoReboot}
+	for _, n := range s.pendingFor(tx, i) {
+		wish.Snapshots = append(wish.Snapshots, TakeSnapshot{ID: n.Content, VolumeID: n.VolumeID})
+	}
+	tx.Wish(wish)
 	tx.At(Name, kindImage, i.ID, tx.Now().Add(patience(i.Wishes)))
 }
 
@@ -123,11 +186,17 @@ func (s *Service) importImage(tx *cloud.Tx, in *ImportImageInput) (*ImportImageO
 
 // imageCaptured takes the fact that an image's content is there, or, with a message, that it will not be.
 func (s *Service) imageCaptured(tx *cloud.Tx, id string, bytes int64, failure string) {
+	if s.snapshotOver(tx, id, failure); strings.HasPrefix(id, "snap-") {
+		return // of a root volume
+	}
 	scope, i, ok := s.imageIDs.Find(id)
 	if !ok || i.State != imagePending {
 		return
 	}
 	tx.In(scope, func() {
+		for _, n := range s.pendingFor(tx, i) {
+			s.snapshotOver(tx, n.Content, failure)
+		}
 		i.State, i.Bytes, i.Changed = imageAvailable, bytes, tx.Now()
 		if failure != "" {
 			i.State, i.StateReason = imageFailed, Reason{"Client.ImageImportFailure", failure}
@@ -167,6 +236,8 @@ func (s *Service) imagesSeen(tx *cloud.Tx, f Inventory) {
 		switch {
 		case i.State == imagePending && there[i.Content]:
 			s.imageCaptured(tx, i.ID, i.Bytes, "")
+		case i.State == imagePending && i.Imported && f.First: // whoever brought it has gone with the daemon before
+			s.imageCaptured(tx, i.ID, 0, "The import was interrupted.")
 		case i.State == imagePending && f.late(i.Changed):
 			tx.In(key.Scope, func() { s.capture(tx, i) })
 		case i.State == imageDeregistered && there[i.Content]:
@@ -196,6 +267,9 @@ func (s *Service) DeregisterImage(tx *cloud.Tx, in *shape.DeregisterImageInput) 
 		return nil, err
 	}
 	s.bringBack(tx, i)
+	for _, n := range s.pendingFor(tx, i) {
+		s.snapshotOver(tx, n.Content, interrupted)
+	}
 	i.State, i.Changed = imageDeregistered, tx.Now()
 	s.images.Put(tx, i.ID, i)
 	s.tags.Delete(tx, i.ID)

@@ -31,7 +31,7 @@ func (s *Service) instanceFields() fields[Instance] {
 		return names
 	}
 	groupIDs := func(_ *cloud.Tx, i Instance) []string { return i.SecurityGroupIDs }
-	volumes := func(get func(v Volume) string) func(*cloud.Tx, Instance) []string {
+	volumes := func(get func(v Device) string) func(*cloud.Tx, Instance) []string {
 		return func(_ *cloud.Tx, i Instance) []string {
 			var all []string
 			for _, v := range i.Volumes {
@@ -81,9 +81,9 @@ func (s *Service) instanceFields() fields[Instance] {
 		"network-interface.addresses.association.public-ip": public, "network-interface.association.public-ip": public,
 		"instance.group-id": groupIDs, "group-id": groupIDs, "network-interface.group-id": groupIDs,
 		"instance.group-name": groupNames, "group-name": groupNames, "network-interface.group-name": groupNames,
-		"block-device-mapping.volume-id":             volumes(func(v Volume) string { return v.ID }),
-		"block-device-mapping.device-name":           volumes(func(v Volume) string { return v.Device }),
-		"block-device-mapping.delete-on-termination": volumes(func(v Volume) string { return strconv.FormatBool(v.DeleteOnTermination) }),
+		"block-device-mapping.volume-id":             volumes(func(v Device) string { return v.ID }),
+		"block-device-mapping.device-name":           volumes(func(v Device) string { return v.Device }),
+		"block-device-mapping.delete-on-termination": volumes(func(v Device) string { return strconv.FormatBool(v.DeleteOnTermination) }),
 		"root-device-name":                           func(_ *cloud.Tx, i Instance) []string { return one(i.rootDevice()) },
 		"owner-id":                                   func(tx *cloud.Tx, _ Instance) []string { return one(tx.Scope.Account) },
 		"hypervisor":                                 constant("xen"), "virtualization-type": constant("hvm"), "root-device-type": constant("ebs"),

@@ -27,6 +27,7 @@ const Name = "ec2"
 const (
 	kindInstance = "instance"
 	kindImage    = "image"
+	kindVolume   = "volume"
 	kindAddress  = "address"
 )
 
@@ -44,6 +45,8 @@ type Options struct {
 	PublicPool netip.Prefix
 	// InstanceLimit is how many living instances an account has in a region at most; zero is no limit.
 	InstanceLimit int
+	// NoVolumes says in a sentence why this host has no volumes but the root ones; empty when it has.
+	NoVolumes string
 	// DNSSuffix ends public host names; empty is amazonaws.com.
 	DNSSuffix string
 }
@@ -68,6 +71,8 @@ type Service struct {
 	consoles  cloud.Rows[Console]
 	tags      cloud.Rows[Tagged]
 	elastic   cloud.Rows[ElasticIP]
+	volumes   cloud.Rows[Volume]
+	snapshots cloud.Rows[Snapshot]
 
 	vpcParts       cloud.Index[VPC]
 	defaultSubnets cloud.Index[Subnet]
@@ -80,6 +85,13 @@ type Service struct {
 	parts          cloud.Index[Instance]
 	tagValues      cloud.Index[Tagged]
 	elasticParts   cloud.Index[ElasticIP]
+
+	volumeIDs        cloud.Index[Volume]
+	volumeTokens     cloud.Index[Volume]
+	snapshotIDs      cloud.Index[Snapshot]
+	snapshotContents cloud.Index[Snapshot]
+	sharedSnapshots  cloud.Index[Snapshot]
+	imageDevices     cloud.Index[Image] // by the snapshots that their volumes are made of
 
 	instanceFilters fields[Instance]
 	operations      []cloud.Operation
@@ -99,6 +111,7 @@ func New(metrics *cloudwatch.Service, parameters *ssm.Service, o Options) *Servi
 		versions: cloud.NewRows[TemplateVersion](Name + ".launch-template-versions"), instances: cloud.NewRows[Instance](Name + ".instances"),
 		usage: cloud.NewRows[Accumulated](Name + ".usage"), consoles: cloud.NewRows[Console](Name + ".consoles"),
 		tags: cloud.NewRows[Tagged](Name + ".tags"), elastic: cloud.NewRows[ElasticIP](Name + ".elastic-ips"),
+		volumes: cloud.NewRows[Volume](Name + ".volumes"), snapshots: cloud.NewRows[Snapshot](Name + ".snapshots"),
 	}
 	s.vpcParts = s.vpcs.Index(vpcParts)
 	s.defaultSubnets = s.subnets.Index(func(_ string, n Subnet) []string {
@@ -126,6 +139,7 @@ func New(metrics *cloudwatch.Service, parameters *ssm.Service, o Options) *Servi
 	s.templateNames = s.templates.Index(func(_ string, t Template) []string { return one(t.Name) })
 	s.parts = s.instances.Index(instanceParts)
 	s.elasticParts = s.elastic.Index(elasticParts)
+	s.indexVolumes()
 	s.tagValues = s.tags.Index(func(_ string, t Tagged) []string {
 		var all []string
 		for _, tag := range t.Tags {
@@ -146,6 +160,7 @@ func (s *Service) Name() string { return Name }
 func (s *Service) Stores() []table.Store {
 	return []table.Store{
 		s.homes, s.vpcs, s.subnets, s.groups, s.keys, s.images, s.templates, s.versions, s.instances, s.usage, s.consoles, s.tags, s.elastic,
+		s.volumes, s.snapshots,
 	}
 }
 
@@ -159,6 +174,8 @@ func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
 		s.reconcileInstance(tx, id)
 	case kindImage:
 		s.reconcileImage(tx, id)
+	case kindVolume:
+		s.reconcileVolume(tx, id)
 	case kindAddress:
 		s.reconcileAddress(tx, id)
 	}
@@ -175,6 +192,12 @@ func (s *Service) Keys() iter.Seq[cloud.Key] {
 		}
 		for k := range s.images.Everywhere() {
 			k.Kind = kindImage
+			if !yield(k) {
+				return
+			}
+		}
+		for k := range s.volumes.Everywhere() {
+			k.Kind = kindVolume
 			if !yield(k) {
 				return
 			}

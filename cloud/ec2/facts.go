@@ -14,6 +14,15 @@ type Spec struct {
 	VCPUs        int
 	Memory       int // MiB
 	UserData     []byte
+	Volumes      []SpecVolume // in order of ID
+}
+
+// SpecVolume is a volume that an instance has when it boots. If it is not there, it is made before: of so many bytes, with
+// the content of the snapshot if there is one.
+type SpecVolume struct {
+	ID, Device string
+	Bytes      int64
+	SnapshotID string
 }
 
 // The effects: wishes about instances and images, each idempotent by the ID in it.
@@ -33,9 +42,11 @@ type (
 	TerminateInstance struct{ ID string }
 	// CaptureImage wishes for an image of the instance's disk. With Reboot, a running instance is stopped for the
 	// copy; when the outcome is observed, good or bad, a StartInstance brings it back.
+	// Snapshots of its volumes are taken beside it, and belong to the outcome.
 	CaptureImage struct {
 		ImageID, InstanceID string
 		Reboot              bool
+		Snapshots           []TakeSnapshot
 	}
 	// BindAddress wishes that connections to a public address reach the instance with the private address, and no other
 	// one, from now on; those that are open to another end. Without a private address nobody answers. It is idempotent by
@@ -43,6 +54,73 @@ type (
 	BindAddress struct{ PublicIP, PrivateIP, InstanceID string }
 	// DeleteImage wishes that the image is forgotten; instances made of it live on.
 	DeleteImage struct{ ImageID string }
+)
+
+// The effects on volumes and snapshots, each idempotent by the ID in it.
+type (
+	// CreateVolumeData wishes for a volume, empty or with the content of a snapshot.
+	CreateVolumeData struct {
+		ID, SnapshotID string
+		Bytes          int64
+	}
+	// DeleteVolumeData wishes that nothing is left of a volume.
+	DeleteVolumeData struct{ ID string }
+	// AttachVolumeData wishes that an instance has a volume as a block device.
+	AttachVolumeData struct{ ID, InstanceID, Device string }
+	// DetachVolumeData wishes that it has it no more.
+	DetachVolumeData struct {
+		ID, InstanceID string
+		Force          bool
+	}
+	// ResizeVolumeData wishes for a larger volume.
+	ResizeVolumeData struct {
+		ID    string
+		Bytes int64
+	}
+	// TakeSnapshot wishes that the content of a volume is kept as it is now. It is not repeated when it is lost: now is over.
+	TakeSnapshot struct{ ID, VolumeID string }
+	// DeleteSnapshotData wishes that nothing is left of a snapshot; volumes made of it live on.
+	DeleteSnapshotData struct{ ID string }
+)
+
+// The facts about volumes and snapshots, in any scope.
+type (
+	// VolumeCreated says that the volume can be used.
+	VolumeCreated struct{ ID string }
+	// VolumeFailed says that it could not be made.
+	VolumeFailed struct{ ID, Message string }
+	// VolumeAttached says that the instance has it, or will have it when it boots.
+	VolumeAttached struct{ ID, InstanceID string }
+	// AttachFailed says that the instance cannot have it.
+	AttachFailed struct{ ID, InstanceID, Message string }
+	// VolumeDetached says that the instance has it no more.
+	VolumeDetached struct{ ID, InstanceID string }
+	// VolumeBusy says that it cannot be detached, since the instance uses it.
+	VolumeBusy struct{ ID, InstanceID string }
+	// VolumeResized says that it is that large now.
+	VolumeResized struct {
+		ID    string
+		Bytes int64
+	}
+	// VolumeDeleted says that nothing is left of it.
+	VolumeDeleted struct{ ID string }
+	// SnapshotTaken says that the snapshot can be used.
+	SnapshotTaken struct{ ID string }
+	// SnapshotFailed says that it could not be taken.
+	SnapshotFailed struct{ ID, Message string }
+	// SnapshotDeleted says that nothing is left of it.
+	SnapshotDeleted struct{ ID string }
+	// SeenVolume is one volume of an Inventory.
+	SeenVolume struct {
+		ID         string
+		Bytes      int64
+		InstanceID string // that has it; empty: none
+	}
+	// SeenSnapshot is one snapshot of an Inventory.
+	SeenSnapshot struct {
+		ID      string
+		Pending bool // it is being copied
+	}
 )
 
 // The facts: what was seen of instances and images, in any scope.
@@ -68,7 +146,7 @@ type (
 		ID   string
 		Text []byte
 	}
-	// ImageCaptured says that the image can be used.
+	// ImageCaptured says that the image and the snapshots wished for with it can be used.
 	ImageCaptured struct {
 		ImageID string
 		Bytes   int64
@@ -81,6 +159,8 @@ type (
 		First     bool // of a daemon: nothing that was wished for before is on its way, but what the driver may be at still
 		Instances []Seen
 		Images    []string
+		Volumes   []SeenVolume
+		Snapshots []SeenSnapshot
 	}
 	// Seen is one instance of an Inventory.
 	Seen struct {

@@ -240,59 +240,6 @@ func (s *Service) snapshotImage(tx *cloud.Tx, snapshot string) (Image, bool) {
 	return Image{}, false
 }
 
-// DescribeSnapshots lists the snapshots that images stand on; there are no others.
-func (s *Service) DescribeSnapshots(tx *cloud.Tx, in *shape.DescribeSnapshotsInput) (*shape.DescribeSnapshotsOutput, error) {
-	state := func(i Image) string {
-		switch i.State {
-		case imagePending:
-			return "pending"
-		case imageFailed:
-			return "error"
-		}
-		return "completed"
-	}
-	id := func(i Image) string { return i.SnapshotID }
-	match, err := matcher(s, fields[Image]{
-		"snapshot-id": func(_ *cloud.Tx, i Image) []string { return one(i.SnapshotID) },
-		"owner-id":    func(_ *cloud.Tx, i Image) []string { return one(i.Owner) },
-		"owner-alias": func(_ *cloud.Tx, i Image) []string { return one(i.alias()) },
-		"status":      func(_ *cloud.Tx, i Image) []string { return one(state(i)) },
-		"volume-size": func(_ *cloud.Tx, i Image) []string { return one(strconv.Itoa(i.Size)) },
-		"description": func(_ *cloud.Tx, i Image) []string { return one(i.snapshotDescription()) },
-		"encrypted":   func(*cloud.Tx, Image) []string { return yes(false) },
-	}, id, in.Filters)
-	if err != nil {
-		return nil, err
-	}
-	all := s.visibleImages(tx)
-	slices.SortFunc(all, func(a, b Image) int { return strings.Compare(a.SnapshotID, b.SnapshotID) })
-	for _, want := range in.SnapshotIds {
-		if !slices.ContainsFunc(all, func(i Image) bool { return i.SnapshotID == want }) {
-			return nil, api.Errorf("InvalidSnapshot.NotFound", "The snapshot '%s' does not exist.", want)
-		}
-	}
-	var found []Image
-	for _, i := range all {
-		if (len(in.SnapshotIds) == 0 || slices.Contains(in.SnapshotIds, i.SnapshotID)) && i.owned(tx, in.OwnerIds) && match(tx, i) {
-			found = append(found, i)
-		}
-	}
-	found, next := pageOf(found, id, in.MaxResults, in.NextToken)
-	out := &shape.DescribeSnapshotsOutput{NextToken: next}
-	for _, i := range found {
-		progress := "100%"
-		if i.State == imagePending {
-			progress = "0%"
-		}
-		out.Snapshots = append(out.Snapshots, shape.Snapshot{
-			SnapshotId: new(i.SnapshotID), OwnerId: new(i.Owner), OwnerAlias: optional(i.alias()), Description: new(i.snapshotDescription()),
-			State: new(state(i)), Progress: new(progress), StartTime: new(i.Created), VolumeSize: new(int32(i.Size)), Encrypted: new(false),
-			StorageTier: new("standard"), VolumeId: new("vol-ffffffff"), Tags: tagShapes(s.Tags(tx, i.SnapshotID)),
-		})
-	}
-	return out, nil
-}
-
 func (i Image) snapshotDescription() string {
 	if i.SourceInstanceID == "" {
 		return ""

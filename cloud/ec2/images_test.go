@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -86,7 +87,7 @@ func TestImageOfARunningInstance(t *testing.T) {
 	id := w.run(1)[0]
 	w.hold = true
 	image := call[shape.CreateImageOutput](w, &shape.CreateImageInput{InstanceId: &id, Name: new("web v1")}).ImageId
-	if got := w.wishes[len(w.wishes)-1]; got != (CaptureImage{ImageID: *image, InstanceID: id, Reboot: true}) {
+	if got := w.wishes[len(w.wishes)-1]; !reflect.DeepEqual(got, CaptureImage{ImageID: *image, InstanceID: id, Reboot: true}) {
 		t.Errorf("%+v", got)
 	}
 	w.now = w.now.Add(time.Second)

@@ -76,7 +76,7 @@ type Instance struct {
 	InterfaceID           string
 	AttachmentID          string
 	SecurityGroupIDs      []string
-	Volumes               []Volume
+	Volumes               []Device // the root first
 
 	Booted    bool      // was running once: a failed start goes back to stopped
 	Wish      string    // what is wished and not yet seen: one of the wish constants, or empty

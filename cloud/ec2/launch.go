@@ -53,10 +53,11 @@ type LaunchRequest struct {
 // plan is a request that was found good, with everything looked up.
 type plan struct {
 	LaunchRequest
-	image  Image
-	kind   InstanceType
-	subnet Subnet
-	groups []string
+	image   Image
+	kind    InstanceType
+	subnet  Subnet
+	groups  []string
+	devices []Device // the root first
 }
 
 // UserDataLimit is how long user data may be before encoding (EC-IN-07).
@@ -130,8 +131,9 @@ func (s *Service) launchOne(tx *cloud.Tx, p plan, reservation string, index int,
 		Metadata: p.Metadata, DisableAPITermination: api.Value(p.DisableAPITermination), DisableAPIStop: api.Value(p.DisableAPIStop),
 		ShutdownBehaviour: p.ShutdownBehaviour, SourceDestCheck: true, VPCID: p.subnet.VPCID, SubnetID: p.subnet.ID, Zone: p.subnet.Zone,
 		PrivateIP: ip, MAC: mac(ip), InterfaceID: tx.ID("eni-"), AttachmentID: tx.ID("eni-attach-"), SecurityGroupIDs: p.groups,
-		AutoPublicIP: p.subnet.MapPublicIP, Volumes: s.volumes(tx, p),
+		AutoPublicIP: p.subnet.MapPublicIP,
 	}
+	i.Volumes = s.makeDevices(tx, p, i.ID, i.Zone)
 	if p.AssociatePublicIP != nil {
 		i.AutoPublicIP = *p.AssociatePublicIP
 	}
@@ -313,7 +315,7 @@ func (p *plan) findRest(s *Service, tx *cloud.Tx) error {
 	if p.IamProfile != "" && !strings.HasPrefix(p.IamProfile, "arn:") {
 		p.IamProfile = "arn:aws:iam::" + tx.Scope.Account + ":instance-profile/" + p.IamProfile
 	}
-	if err := checkDevices(p.BlockDevices); err != nil {
+	if err := p.findDevices(s, tx); err != nil {
 		return err
 	}
 	if limit := s.options.InstanceLimit; limit > 0 {

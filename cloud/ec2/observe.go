@@ -29,6 +29,10 @@ func (s *Service) Observe(tx *cloud.Tx, f cloud.Fact) {
 		s.imageCaptured(tx, f.ImageID, f.Bytes, "")
 	case ImageFailed:
 		s.imageCaptured(tx, f.ImageID, 0, cmp.Or(f.Message, "The image could not be made"))
+	case VolumeCreated, VolumeFailed, VolumeAttached, AttachFailed, VolumeDetached, VolumeBusy, VolumeResized, VolumeDeleted:
+		s.volumeSeen(tx, f)
+	case SnapshotTaken, SnapshotFailed, SnapshotDeleted:
+		s.snapshotSeen(tx, f)
 	case Inventory:
 		s.inventory(tx, f)
 	case Usage:
@@ -47,9 +51,11 @@ func (s *Service) seenRunning(tx *cloud.Tx, i Instance) {
 	switch {
 	case i.State == Pending:
 		s.to(tx, &i, Running, Reason{})
+		s.volumesSeenWith(tx, i.ID)
 	case i.State == Running && i.Wish != "": // brought back
 		i.Wish, i.Changed = "", tx.Now()
 		s.instances.Put(tx, i.ID, i)
+		s.volumesSeenWith(tx, i.ID)
 		tx.Touch(Name, kindInstance, i.ID) // nothing has to be wished for again
 	}
 }
@@ -138,6 +144,8 @@ func (s *Service) inventory(tx *cloud.Tx, f Inventory) {
 		tx.In(key.Scope, func() { s.compare(tx, i, x, there, f) })
 	}
 	s.imagesSeen(tx, f)
+	s.volumesSeen(tx, f)
+	s.snapshotsSeen(tx, f)
 }
 
 // late tells whether what was wished for at an instant and does not show has been lost.

@@ -31,12 +31,10 @@ func handle[In, Out any](s *Service, name string, h func(*cloud.Tx, *In) (*Out, 
 }
 
 func (s *Service) makeOperations() []cloud.Operation {
-	return append(s.addressOperations(), []cloud.Operation{
+	return append(append(s.addressOperations(), s.storageOperations()...), []cloud.Operation{
 		handle(s, "AuthorizeSecurityGroupEgress", s.AuthorizeSecurityGroupEgress).StoredOnly(notEnforced),
 		handle(s, "AuthorizeSecurityGroupIngress", s.AuthorizeSecurityGroupIngress).StoredOnly(notEnforced),
-		handle(s, "CopyImage", s.CopyImage).But("Encrypted and KmsKeyId are not kept: nothing is encrypted"),
 		handle(s, "CreateDefaultVpc", s.CreateDefaultVpc),
-		handle(s, "CreateImage", s.CreateImage).But("BlockDeviceMappings are stored; the image holds the root volume only"),
 		handle(s, "CreateKeyPair", s.CreateKeyPair).But("the key comes from the cloud's seeded generator; KeyFormat ppk is refused"),
 		handle(s, "CreateLaunchTemplate", s.CreateLaunchTemplate).But(templateStored),
 		handle(s, "CreateLaunchTemplateVersion", s.CreateLaunchTemplateVersion).But(templateStored),
@@ -73,11 +71,9 @@ func (s *Service) makeOperations() []cloud.Operation {
 		handle(s, "DescribeRouteTables", s.DescribeRouteTables),
 		handle(s, "DescribeSecurityGroupRules", s.DescribeSecurityGroupRules),
 		handle(s, "DescribeSecurityGroups", s.DescribeSecurityGroups),
-		handle(s, "DescribeSnapshots", s.DescribeSnapshots).But("only the snapshots that images stand on exist"),
 		handle(s, "DescribeSpotPriceHistory", s.DescribeSpotPriceHistory).But("there is no Spot market: the list is empty"),
 		handle(s, "DescribeSubnets", s.DescribeSubnets),
 		handle(s, "DescribeTags", s.DescribeTags),
-		handle(s, "DescribeVolumes", s.DescribeVolumes).But("volumes other than an instance's root are stored"),
 		handle(s, "DescribeVpcAttribute", s.DescribeVpcAttribute),
 		handle(s, "DescribeVpcs", s.DescribeVpcs),
 		handle(s, "GetConsoleOutput", s.GetConsoleOutput),
@@ -104,6 +100,32 @@ func (s *Service) makeOperations() []cloud.Operation {
 	}...)
 }
 
+// storageOperations are those on volumes, snapshots and the images that stand on them.
+func (s *Service) storageOperations() []cloud.Operation {
+	return []cloud.Operation{
+		handle(s, "AttachVolume", s.AttachVolume),
+		handle(s, "CopyImage", s.CopyImage).But("Encrypted and KmsKeyId are not kept: nothing is encrypted"),
+		handle(s, "CopySnapshot", s.CopySnapshot).But("KmsKeyId and CompletionDurationMinutes are not kept, and nothing is encrypted; snapshots of root volumes are refused: CopyImage copies them"),
+		handle(s, "CreateImage", s.CreateImage),
+		handle(s, "CreateSnapshot", s.CreateSnapshot).But("a root volume's snapshot cannot be made a volume of"),
+		handle(s, "CreateSnapshots", s.CreateSnapshots).But("the volumes are taken one after the other, not at one instant"),
+		handle(s, "CreateVolume", s.CreateVolume).But("types, speeds and encryption are stored; KmsKeyId and VolumeInitializationRate are not kept; MultiAttachEnabled is refused"),
+		handle(s, "DeleteSnapshot", s.DeleteSnapshot),
+		handle(s, "DeleteVolume", s.DeleteVolume),
+		handle(s, "DescribeSnapshotAttribute", s.DescribeSnapshotAttribute),
+		handle(s, "DescribeSnapshots", s.DescribeSnapshots),
+		handle(s, "DescribeVolumeAttribute", s.DescribeVolumeAttribute),
+		handle(s, "DescribeVolumeStatus", s.DescribeVolumeStatus),
+		handle(s, "DescribeVolumes", s.DescribeVolumes),
+		handle(s, "DescribeVolumesModifications", s.DescribeVolumesModifications).But("changes of root volumes are not remembered"),
+		handle(s, "DetachVolume", s.DetachVolume).But("a root volume is refused, also of a stopped instance"),
+		handle(s, "ModifySnapshotAttribute", s.ModifySnapshotAttribute),
+		handle(s, "ModifyVolume", s.ModifyVolume).But("Size is real, but for root volumes, which have no bounds; type and speeds are stored; there is no limit of changes per day and no state optimizing"),
+		handle(s, "ModifyVolumeAttribute", s.ModifyVolumeAttribute).StoredOnly("AutoEnableIO is stored: there are no faults that would disable it"),
+		handle(s, "ResetSnapshotAttribute", s.ResetSnapshotAttribute),
+	}
+}
+
 // addressOperations are those on Elastic IPs and network interfaces.
 func (s *Service) addressOperations() []cloud.Operation {
 	return []cloud.Operation{
@@ -122,7 +144,7 @@ func (s *Service) addressOperations() []cloud.Operation {
 const (
 	notEnforced    = "rules are stored: the host does not enforce them"
 	templateStored = "members that RunInstances only stores, and InstanceRequirements, are stored"
-	runStored      = "BlockDeviceMappings other than the root volume, volume types and encryption, CreditSpecification, EbsOptimized, " +
+	runStored      = "volume types, speeds and encryption, CreditSpecification, EbsOptimized, " +
 		"IamInstanceProfile and the Spot market option are stored; KernelId, RamdiskId, CpuOptions, CapacityReservationSpecification, " +
 		"HibernationOptions, EnclaveOptions, LicenseSpecifications, MaintenanceOptions, PrivateDnsNameOptions, IPv6 members and ElasticGpus " +
 		"are not kept"

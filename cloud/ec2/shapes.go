@@ -155,9 +155,13 @@ func (d describer) shape(row Instance) shape.Instance {
 	return out
 }
 
-func (v Volume) mapping() shape.InstanceBlockDeviceMapping {
+func (v Device) mapping() shape.InstanceBlockDeviceMapping {
+	status := isAttached
+	if v.Status != "" {
+		status = &v.Status
+	}
 	return shape.InstanceBlockDeviceMapping{DeviceName: &v.Device, Ebs: &shape.EbsInstanceBlockDevice{
-		VolumeId: &v.ID, Status: isAttached, AttachTime: &v.Attached, DeleteOnTermination: truth(v.DeleteOnTermination),
+		VolumeId: &v.ID, Status: status, AttachTime: &v.Attached, DeleteOnTermination: truth(v.DeleteOnTermination),
 	}}
 }
 

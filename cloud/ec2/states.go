@@ -69,7 +69,7 @@ func (s *Service) spec(tx *cloud.Tx, i Instance) Spec {
 	n, _ := s.subnets.Get(tx, i.SubnetID)
 	return Spec{
 		ID: i.ID, ImageID: i.ImageContent, Hostname: privateDNS(tx.Scope.Region, i.PrivateIP), PrivateIP: i.PrivateIP, Subnet: n.CIDR, MAC: i.MAC,
-		InstanceType: i.InstanceType, VCPUs: kind.VCPUs, Memory: kind.Memory, UserData: i.UserData,
+		InstanceType: i.InstanceType, VCPUs: kind.VCPUs, Memory: kind.Memory, UserData: i.UserData, Volumes: s.specVolumes(tx, i),
 	}
 }
 
@@ -108,9 +108,7 @@ func (s *Service) to(tx *cloud.Tx, i *Instance, state string, why Reason) {
 
 // end gives back what a terminated instance held.
 func (s *Service) end(tx *cloud.Tx, i *Instance) {
-	for _, v := range i.Volumes {
-		s.tags.Delete(tx, v.ID)
-	}
+	s.releaseVolumes(tx, i)
 	s.tags.Delete(tx, i.InterfaceID)
 	s.usage.Delete(tx, i.ID)
 	s.moved(tx, i.PublicIP)

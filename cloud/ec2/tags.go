@@ -224,12 +224,15 @@ func (s *Service) exists(tx *cloud.Tx, id string) error {
 		found = s.templates.Has(tx, id)
 	case "key-pair":
 		_, found = s.keyPair(tx, id)
-	case "volume", "network-interface":
+	case "volume":
+		_, _, err := s.volume(tx, id)
+		found = err == nil
+	case "network-interface":
 		for range s.parts.Each(tx, id) {
 			found = true
 		}
 	case "snapshot":
-		_, found = s.snapshotImage(tx, id)
+		_, found = s.ownSnapshot(tx, id)
 	default: // parts of a VPC
 		for range s.vpcParts.Each(tx, id) {
 			found = true

@@ -3,7 +3,6 @@ package ec2
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,180 +11,422 @@ import (
 	"github.com/billow-cloud/billow/cloud"
 )
 
-// Volume is a block device of an instance, listed by DescribeVolumes too. Only the root volume exists in the world.
+// Volume states, and those of an attachment (EC-VO-01).
+const (
+	volumeCreating  = "creating"
+	volumeAvailable = "available"
+	volumeInUse     = "in-use"
+	volumeDeleting  = "deleting"
+	volumeError     = "error"
+
+	attaching = "attaching"
+	isOn      = "attached"
+	detaching = "detaching"
+	isBusy    = "busy"
+)
+
+// What a volume can be waiting for the world to do.
+const (
+	wishCreate      = "create"
+	wishAttach      = "attach"
+	wishDetach      = "detach"
+	wishForceDetach = "force-detach"
+	wishResize      = "resize"
+	wishDelete      = "delete"
+)
+
+// attachmentLimit is how many volumes an instance can have, with its root.
+const attachmentLimit = 28
+
+// busyPatience is how soon a busy volume is tried again.
+const busyPatience = 5 * time.Second
+
+// Volume is the row of a volume other than a root. In brackets: the fact that makes the transition.
+//
+//	CreateVolume                AttachVolume
+//	     v       [VolumeCreated]     v        [VolumeAttached]
+//	 creating ------> available ---> in-use, attaching ---> attached --DetachVolume--> detaching <-> busy [VolumeBusy]
+//	     |               |    ^                                                             |
+//	[VolumeFailed]  DeleteVolume '------------------------[VolumeDetached]------------------'
+//	     v               v
+//	   error --------> deleting --[VolumeDeleted]--> gone
+//
+// What a launch makes is creating and attaching at once: the instance's own wish makes it true.
 type Volume struct {
-	Device              string
-	ID                  string
-	SnapshotID          string
-	Type                string
-	Size                int // GiB
-	Iops, Throughput    int
-	Encrypted           bool
-	DeleteOnTermination bool
-	Attached            time.Time
+	ID, Zone, State  string
+	Created          time.Time
+	Changed          time.Time // of the state, or of the last wish: older facts do not count
+	SnapshotID       string
+	SnapshotContent  string // what the driver knows the snapshot as
+	Type             string
+	Size             int // GiB
+	Iops, Throughput int
+	Encrypted        bool
+	AutoEnableIO     bool
+	ClientToken      string
+	Root             bool // never in a row: made up for an instance's root volume
+
+	Attachment   Attachment
+	Modification Modification
+
+	Wish   string
+	Wished time.Time
+	Wishes int
 }
 
-// BlockDevice is a block device mapping of an image, a template or a request.
-type BlockDevice struct {
-	Device              string
-	NoDevice            bool
-	VirtualName         string
-	SnapshotID          string
-	Type                string
-	Size                int
-	Iops, Throughput    int
-	Encrypted           bool
-	DeleteOnTermination *bool
+// Attachment says where a volume is; without an InstanceID, nowhere.
+type Attachment struct {
+	InstanceID, Device, State string
+	Since                     time.Time
+	DeleteOnTermination       bool
 }
 
-// devices reads block device mappings.
-func devices(in []shape.BlockDeviceMapping) []BlockDevice {
-	var all []BlockDevice
-	for _, m := range in {
-		d := BlockDevice{Device: api.Value(m.DeviceName), NoDevice: m.NoDevice != nil, VirtualName: api.Value(m.VirtualName)}
-		if e := m.Ebs; e != nil {
-			d.SnapshotID, d.Type, d.Size, d.Iops = api.Value(e.SnapshotId), api.Value(e.VolumeType), int(api.Value(e.VolumeSize)), int(api.Value(e.Iops))
-			d.Throughput, d.Encrypted, d.DeleteOnTermination = int(api.Value(e.Throughput)), api.Value(e.Encrypted), e.DeleteOnTermination
+// Modification is the last change of a volume; without a State, there was none.
+type Modification struct {
+	State        string // "modifying" or "completed"
+	From, To     Measure
+	Began, Ended time.Time
+}
+
+// Measure is what ModifyVolume can change.
+type Measure struct {
+	Type                   string
+	Size, Iops, Throughput int
+}
+
+func (v Volume) measure() Measure { return Measure{v.Type, v.Size, v.Iops, v.Throughput} }
+
+func (s *Service) indexVolumes() {
+	s.volumeIDs, s.snapshotIDs = s.volumes.ByID(), s.snapshots.ByID()
+	s.volumeTokens = s.volumes.Index(func(_ string, v Volume) []string {
+		if v.ClientToken == "" {
+			return nil
 		}
-		all = append(all, d)
-	}
-	return all
-}
-
-func (d BlockDevice) shape() shape.BlockDeviceMapping {
-	m := shape.BlockDeviceMapping{DeviceName: new(d.Device), VirtualName: optional(d.VirtualName)}
-	if d.NoDevice {
-		m.NoDevice = new("")
-		return m
-	}
-	m.Ebs = &shape.EbsBlockDevice{
-		SnapshotId: optional(d.SnapshotID), VolumeType: optional(d.Type), VolumeSize: optional(int32(d.Size)), Iops: optional(int32(d.Iops)),
-		Throughput: optional(int32(d.Throughput)), Encrypted: new(d.Encrypted), DeleteOnTermination: d.DeleteOnTermination,
-	}
-	return m
-}
-
-func checkDevices(all []BlockDevice) error {
-	for n, d := range all {
-		if !strings.HasPrefix(d.Device, "/dev/") && !strings.HasPrefix(d.Device, "xvd") && !strings.HasPrefix(d.Device, "sd") {
-			return api.Errorf("InvalidBlockDeviceMapping", "Invalid device name %s", d.Device)
+		return one(v.ClientToken)
+	})
+	s.snapshotContents = s.snapshots.Index(func(_ string, n Snapshot) []string { return one(n.Content) })
+	s.sharedSnapshots = s.snapshots.Index(func(_ string, n Snapshot) []string {
+		if n.Public {
+			return append([]string{"all"}, n.Accounts...)
 		}
-		if d.Size < 0 || d.Size > 16384 {
-			return api.Errorf("InvalidParameterValue", "The volume size must be at least 1 GiB and at most 16384 GiB.")
-		}
-		for _, other := range all[:n] {
-			if other.Device == d.Device {
-				return api.Errorf("InvalidBlockDeviceMapping", "Duplicate device name %s", d.Device)
+		return n.Accounts
+	})
+	s.imageDevices = s.images.Index(func(_ string, i Image) []string {
+		var all []string
+		for _, d := range i.Devices {
+			if d.SnapshotID != "" {
+				all = append(all, d.SnapshotID)
 			}
 		}
-		if d.VirtualName != "" && !strings.HasPrefix(d.VirtualName, "ephemeral") {
-			return api.Errorf("InvalidParameterValue", "Value (%s) for parameter virtualName is invalid. Expected format: 'ephemeralNUMBER'.", d.VirtualName)
+		return all
+	})
+}
+
+// device is how the volume's instance shows it.
+func (v Volume) device() Device {
+	d := Device{
+		Device: v.Attachment.Device, ID: v.ID, SnapshotID: v.SnapshotID, Type: v.Type, Size: v.Size, Iops: v.Iops, Throughput: v.Throughput,
+		Encrypted: v.Encrypted, DeleteOnTermination: v.Attachment.DeleteOnTermination, Attached: v.Attachment.Since,
+	}
+	if v.Attachment.State != isOn {
+		d.Status = v.Attachment.State
+	}
+	return d
+}
+
+// rootVolume makes up the row of an instance's root volume.
+func rootVolume(i Instance) Volume {
+	d := i.Volumes[0]
+	return Volume{
+		ID: d.ID, Zone: i.Zone, State: volumeInUse, Created: d.Attached, SnapshotID: d.SnapshotID, Type: d.Type, Size: d.Size, Iops: d.Iops,
+		Throughput: d.Throughput, Encrypted: d.Encrypted, Root: true,
+		Attachment: Attachment{InstanceID: i.ID, Device: d.Device, State: isOn, Since: d.Attached, DeleteOnTermination: d.DeleteOnTermination},
+	}
+}
+
+func noVolume(id string) error {
+	if !wellFormed("vol-", id) {
+		return api.Errorf("InvalidParameterValue", "Value (%s) for parameter volumeId is invalid. Expected: 'vol-...'.", id)
+	}
+	return api.Errorf("InvalidVolume.NotFound", "The volume '%s' does not exist.", id)
+}
+
+// volume gives a volume of the scope, and the instance if it is a root volume.
+func (s *Service) volume(tx *cloud.Tx, id string) (Volume, Instance, error) {
+	if v, ok := s.volumes.Get(tx, id); ok {
+		return v, Instance{}, nil
+	}
+	for _, i := range s.parts.Each(tx, id) {
+		if len(i.Volumes) > 0 && i.Volumes[0].ID == id {
+			return rootVolume(i), i, nil
 		}
+	}
+	return Volume{}, Instance{}, noVolume(id)
+}
+
+// putVolume writes a volume's row and keeps what instances show of it in step.
+func (s *Service) putVolume(tx *cloud.Tx, v Volume) {
+	before, _ := s.volumes.Get(tx, v.ID)
+	s.volumes.Put(tx, v.ID, v)
+	tx.Touch(Name, kindVolume, v.ID)
+	for _, id := range slices.Compact([]string{before.Attachment.InstanceID, v.Attachment.InstanceID}) {
+		i, ok := s.instances.Get(tx, id)
+		if !ok || i.State == Terminated {
+			continue
+		}
+		all := slices.DeleteFunc(slices.Clone(i.Volumes), func(d Device) bool { return d.ID == v.ID })
+		if v.Attachment.InstanceID == id {
+			all = append(all, v.device())
+		}
+		if !slices.Equal(all, i.Volumes) {
+			i.Volumes = all
+			s.instances.Put(tx, id, i)
+		}
+	}
+}
+
+// dropVolume removes the row of a volume that is no more.
+func (s *Service) dropVolume(tx *cloud.Tx, v Volume) {
+	s.volumes.Delete(tx, v.ID)
+	s.tags.Delete(tx, v.ID)
+	tx.At(Name, kindVolume, v.ID, time.Time{})
+}
+
+const gibi = 1 << 30
+
+// ask makes a wish about a volume, notes it in the row and puts that.
+func (s *Service) ask(tx *cloud.Tx, v Volume, kind string) {
+	if v.Wish != kind {
+		v.Wishes = 0
+	}
+	v.Wish, v.Wished, v.Changed = kind, tx.Now(), tx.Now()
+	v.Wishes++
+	a := v.Attachment
+	switch kind {
+	case wishCreate:
+		tx.Wish(CreateVolumeData{ID: v.ID, SnapshotID: v.SnapshotContent, Bytes: int64(v.Size) * gibi})
+	case wishAttach:
+		tx.Wish(AttachVolumeData{ID: v.ID, InstanceID: a.InstanceID, Device: a.Device})
+	case wishDetach, wishForceDetach:
+		tx.Wish(DetachVolumeData{ID: v.ID, InstanceID: a.InstanceID, Force: kind == wishForceDetach})
+	case wishResize:
+		tx.Wish(ResizeVolumeData{ID: v.ID, Bytes: int64(v.Modification.To.Size) * gibi})
+	case wishDelete:
+		tx.Wish(DeleteVolumeData{ID: v.ID})
+	}
+	s.putVolume(tx, v)
+}
+
+// settled notes that a volume waits for nothing any more, and puts the row.
+func (s *Service) settled(tx *cloud.Tx, v Volume) {
+	v.Wish, v.Wishes, v.Wished, v.Changed = "", 0, time.Time{}, tx.Now()
+	s.putVolume(tx, v)
+}
+
+func (v Volume) due() time.Time {
+	if v.Attachment.State == isBusy {
+		return v.Wished.Add(busyPatience)
+	}
+	return v.Wished.Add(patience(v.Wishes))
+}
+
+// reconcileVolume makes a wish again that nothing was heard of.
+func (s *Service) reconcileVolume(tx *cloud.Tx, id string) {
+	v, ok := s.volumes.Get(tx, id)
+	if !ok {
+		return
+	}
+	if v.Wish == "" {
+		tx.At(Name, kindVolume, id, time.Time{})
+		return
+	}
+	if !tx.Now().Before(v.due()) {
+		s.ask(tx, v, v.Wish)
+		v, _ = s.volumes.Get(tx, id)
+	}
+	tx.At(Name, kindVolume, id, v.due())
+}
+
+// limits are what the types of volumes can be (GiB, IOPS, MiB/s).
+var limits = map[string]struct{ least, most, iops, throughput int }{
+	"standard": {1, 1024, 0, 0}, "gp2": {1, 16384, 0, 0}, "gp3": {1, 65536, 80000, 2000}, "io1": {4, 16384, 64000, 0}, "io2": {4, 65536, 256000, 0},
+	"st1": {125, 16384, 0, 0}, "sc1": {125, 16384, 0, 0},
+}
+
+// check refuses sizes and speeds that a type cannot have, and fills in what it has by itself.
+func (m *Measure) check() error {
+	m.Type = cmp.Or(m.Type, "gp2")
+	l, known := limits[m.Type]
+	switch {
+	case !known:
+		return api.Errorf("UnknownVolumeType", "Unsupported volume type '%s' for volume creation.", m.Type)
+	case m.Size < l.least:
+		return api.Errorf("InvalidParameterValue", "Volume of %dGiB is too small for volume type %s; minimum is %dGiB.", m.Size, m.Type, l.least)
+	case m.Size > l.most:
+		return api.Errorf("InvalidParameterValue", "Volume of %dGiB is too large for volume type %s; maximum is %dGiB.", m.Size, m.Type, l.most)
+	case m.Iops != 0 && l.iops == 0:
+		return api.Errorf("InvalidParameterCombination", "The parameter iops is not supported for %s volumes.", m.Type)
+	case m.Iops == 0 && strings.HasPrefix(m.Type, "io"):
+		return api.Errorf("MissingParameter", "The request must contain the parameter iops")
+	case m.Iops != 0 && (m.Iops < 100 || m.Iops > l.iops):
+		return api.Errorf("InvalidParameterValue", "Volume iops of %d is out of range for volume type %s; it is from 100 to %d.", m.Iops, m.Type, l.iops)
+	case m.Throughput != 0 && l.throughput == 0:
+		return api.Errorf("InvalidParameterCombination", "The parameter throughput is not supported for %s volumes.", m.Type)
+	case m.Throughput != 0 && (m.Throughput < 125 || m.Throughput > l.throughput):
+		return api.Errorf("InvalidParameterValue", "Throughput (MiBps) of %d is out of range; it is from 125 to %d.", m.Throughput, l.throughput)
+	}
+	switch m.Type {
+	case "gp3":
+		m.Iops, m.Throughput = cmp.Or(m.Iops, 3000), cmp.Or(m.Throughput, 125)
+	case "gp2":
+		m.Iops = min(max(3*m.Size, 100), 16000)
 	}
 	return nil
 }
 
-// volumes makes the block devices of a new instance: those of the image, changed and added to by those of the request.
-func (s *Service) volumes(tx *cloud.Tx, p plan) []Volume {
-	all := []Volume{{Device: p.image.RootDevice, SnapshotID: p.image.SnapshotID, Type: "gp3", Size: p.image.Size, DeleteOnTermination: true}}
-	for _, d := range append(slices.Clone(p.image.Devices), p.BlockDevices...) {
-		at := slices.IndexFunc(all, func(v Volume) bool { return v.Device == d.Device })
-		switch {
-		case d.VirtualName != "" || d.NoDevice && at <= 0: // no instance store here, and a root volume there must be
-			continue
-		case d.NoDevice:
-			all = slices.Delete(all, at, at+1)
-			continue
-		case at < 0:
-			at = len(all)
-			all = append(all, Volume{Device: d.Device, Type: "gp2", Size: 8}) // EC-IN-04: added volumes are kept
-		}
-		v := &all[at]
-		v.SnapshotID, v.Type = cmp.Or(d.SnapshotID, v.SnapshotID), cmp.Or(d.Type, v.Type)
-		v.Iops, v.Throughput, v.Encrypted = d.Iops, d.Throughput, d.Encrypted
-		if d.Size > 0 {
-			v.Size = d.Size
-		}
-		if d.DeleteOnTermination != nil {
-			v.DeleteOnTermination = *d.DeleteOnTermination
-		}
-	}
-	for n := range all {
-		all[n].ID, all[n].Attached = tx.ID("vol-"), tx.Now().Truncate(time.Second)
-		if all[n].Type == "gp3" && all[n].Iops == 0 {
-			all[n].Iops, all[n].Throughput = 3000, 125
-		}
-	}
-	return all
-}
-
-// attached is a volume with the instance that it is on.
-type attached struct {
-	Volume
-	instance Instance
-}
-
-var volumeFields = fields[attached]{
-	"volume-id":                        func(_ *cloud.Tx, v attached) []string { return one(v.ID) },
-	"size":                             func(_ *cloud.Tx, v attached) []string { return one(strconv.Itoa(v.Size)) },
-	"snapshot-id":                      func(_ *cloud.Tx, v attached) []string { return one(v.SnapshotID) },
-	"volume-type":                      func(_ *cloud.Tx, v attached) []string { return one(v.Type) },
-	"encrypted":                        func(_ *cloud.Tx, v attached) []string { return yes(v.Encrypted) },
-	"status":                           func(*cloud.Tx, attached) []string { return one("in-use") },
-	"availability-zone":                func(_ *cloud.Tx, v attached) []string { return one(v.instance.Zone) },
-	"create-time":                      func(_ *cloud.Tx, v attached) []string { return stamp(v.Attached) },
-	"attachment.instance-id":           func(_ *cloud.Tx, v attached) []string { return one(v.instance.ID) },
-	"attachment.device":                func(_ *cloud.Tx, v attached) []string { return one(v.Device) },
-	"attachment.status":                func(*cloud.Tx, attached) []string { return one("attached") },
-	"attachment.delete-on-termination": func(_ *cloud.Tx, v attached) []string { return yes(v.DeleteOnTermination) },
-}
-
-// DescribeVolumes lists the volumes of instances.
-func (s *Service) DescribeVolumes(tx *cloud.Tx, in *shape.DescribeVolumesInput) (*shape.DescribeVolumesOutput, error) {
-	id := func(v attached) string { return v.ID }
-	match, err := matcher(s, volumeFields, id, in.Filters)
+// CreateVolume makes a volume in a zone, empty or from a snapshot (EC-VO-03).
+func (s *Service) CreateVolume(tx *cloud.Tx, in *shape.CreateVolumeInput) (*shape.CreateVolumeOutput, error) {
+	tags, err := specTags(in.TagSpecifications, "volume")
 	if err != nil {
 		return nil, err
 	}
-	var found []attached
-	add := func(i Instance) {
-		for _, v := range i.Volumes {
-			if a := (attached{v, i}); (len(in.VolumeIds) == 0 || slices.Contains(in.VolumeIds, v.ID)) && match(tx, a) {
-				found = append(found, a)
-			}
+	token := api.Value(in.ClientToken)
+	if token != "" {
+		for _, v := range s.volumeTokens.Each(tx, token) {
+			return new(shape.CreateVolumeOutput(s.volumeShape(tx, v))), nil
 		}
 	}
-	for _, id := range in.VolumeIds {
-		there := false
-		for _, i := range s.parts.Each(tx, id) {
-			there = true
-			if !slices.ContainsFunc(found, func(a attached) bool { return a.instance.ID == i.ID }) {
-				add(i)
-			}
-		}
-		if !there {
-			return nil, api.Errorf("InvalidVolume.NotFound", "The volume '%s' does not exist.", id)
+	zone, err := s.zoneNamed(tx, api.Value(in.AvailabilityZone), api.Value(in.AvailabilityZoneId))
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case s.options.NoVolumes != "":
+		return nil, api.Errorf("UnsupportedOperation", "%s", s.options.NoVolumes)
+	case api.Value(in.MultiAttachEnabled):
+		return nil, api.Errorf("UnsupportedOperation", "A volume can be attached to one instance only here: MultiAttachEnabled is not supported.")
+	case in.OutpostArn != nil:
+		return nil, api.Errorf("UnsupportedOperation", "There are no Outposts here.")
+	}
+	size, err := s.volumeSize(tx, api.Value(in.SnapshotId), int(api.Value(in.Size)))
+	if err != nil {
+		return nil, err
+	}
+	m := Measure{api.Value(in.VolumeType), size, int(api.Value(in.Iops)), int(api.Value(in.Throughput))}
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	v := Volume{
+		ID: tx.ID("vol-"), Zone: zone, State: volumeCreating, Created: tx.Now().Truncate(time.Millisecond), SnapshotID: api.Value(in.SnapshotId),
+		SnapshotContent: s.snapshotContent(tx, api.Value(in.SnapshotId)), Type: m.Type, Size: m.Size, Iops: m.Iops, Throughput: m.Throughput,
+		Encrypted: api.Value(in.Encrypted), ClientToken: token,
+	}
+	s.ask(tx, v, wishCreate)
+	s.Tag(tx, v.ID, tags)
+	return new(shape.CreateVolumeOutput(s.volumeShape(tx, v))), nil
+}
+
+func (s *Service) zoneNamed(tx *cloud.Tx, zone, id string) (string, error) {
+	if zone == "" && id == "" {
+		return "", api.Errorf("MissingParameter", "The request must contain the parameter AvailabilityZone")
+	}
+	for _, z := range s.Zones(tx) {
+		if z == zone || zone == "" && ZoneID(z) == id {
+			return z, nil
 		}
 	}
-	if len(in.VolumeIds) == 0 {
-		for _, i := range s.instances.All(tx) {
-			add(i)
+	return "", api.Errorf("InvalidZone.NotFound", "The zone '%s' does not exist.", cmp.Or(zone, id))
+}
+
+// volumeSize gives the size of a volume of a snapshot (EC-VO-03) or, without one, the size asked for.
+func (s *Service) volumeSize(tx *cloud.Tx, snapshot string, size int) (int, error) {
+	if snapshot == "" {
+		if size == 0 {
+			return 0, api.Errorf("MissingParameter", "The request must contain the parameter size/snapshot")
 		}
+		return size, nil
 	}
-	slices.SortFunc(found, func(a, b attached) int { return strings.Compare(a.ID, b.ID) })
-	found, next := pageOf(found, id, in.MaxResults, in.NextToken)
-	out := &shape.DescribeVolumesOutput{NextToken: next}
-	for _, v := range found {
-		out.Volumes = append(out.Volumes, shape.Volume{
-			VolumeId: new(v.ID), Size: new(int32(v.Size)), SnapshotId: new(v.SnapshotID), VolumeType: new(v.Type), State: new("in-use"),
-			Encrypted: new(v.Encrypted), AvailabilityZone: new(v.instance.Zone), AvailabilityZoneId: new(ZoneID(v.instance.Zone)),
-			CreateTime: new(v.Attached), Iops: optional(int32(v.Iops)), Throughput: optional(int32(v.Throughput)), MultiAttachEnabled: new(false),
-			Tags: tagShapes(s.Tags(tx, v.ID)),
-			Attachments: []shape.VolumeAttachment{{
-				VolumeId: new(v.ID), InstanceId: new(v.instance.ID), Device: new(v.Device), State: new("attached"), AttachTime: new(v.Attached),
-				DeleteOnTermination: new(v.DeleteOnTermination),
-			}},
-		})
+	n, ok := s.Snapshot(tx, snapshot)
+	switch {
+	case !ok:
+		return 0, noSnapshot(snapshot)
+	case n.State != snapshotCompleted:
+		return 0, api.Errorf("IncorrectState", "Snapshot is in invalid state - %s", n.State)
+	case n.Root:
+		return 0, api.Errorf("UnsupportedOperation", "The snapshot '%s' is of a root volume, which is the instance's own disk here and no block device: launch an instance from its image instead.", snapshot)
+	case size != 0 && size < n.Size:
+		return 0, api.Errorf("InvalidParameterValue", "Volume of %dGiB is smaller than snapshot '%s', expect size >= %dGiB", size, snapshot, n.Size)
 	}
-	return out, nil
+	return cmp.Or(size, n.Size), nil
+}
+
+// DeleteVolume ends a volume that is attached nowhere.
+func (s *Service) DeleteVolume(tx *cloud.Tx, in *shape.DeleteVolumeInput) (*shape.DeleteVolumeOutput, error) {
+	v, _, err := s.volume(tx, api.Value(in.VolumeId))
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case v.Attachment.InstanceID != "":
+		return nil, api.Errorf("VolumeInUse", "Volume %s is currently attached to %s", v.ID, v.Attachment.InstanceID)
+	case v.State != volumeAvailable && v.State != volumeError:
+		return nil, api.Errorf("IncorrectState", "Volume '%s' is in the '%s' state.", v.ID, v.State)
+	}
+	v.State = volumeDeleting
+	s.ask(tx, v, wishDelete)
+	return &shape.DeleteVolumeOutput{}, nil
+}
+
+// ModifyVolume changes size, type and speed; a volume never shrinks.
+func (s *Service) ModifyVolume(tx *cloud.Tx, in *shape.ModifyVolumeInput) (*shape.ModifyVolumeOutput, error) {
+	v, i, err := s.volume(tx, api.Value(in.VolumeId))
+	if err != nil {
+		return nil, err
+	}
+	to := Measure{cmp.Or(api.Value(in.VolumeType), v.Type), cmp.Or(int(api.Value(in.Size)), v.Size), int(api.Value(in.Iops)), int(api.Value(in.Throughput))}
+	if to.Type == v.Type && (v.Type != "gp2") {
+		to.Iops, to.Throughput = cmp.Or(to.Iops, v.Iops), cmp.Or(to.Throughput, v.Throughput)
+	}
+	switch {
+	case v.State != volumeAvailable && v.State != volumeInUse:
+		return nil, api.Errorf("IncorrectState", "Volume '%s' is in the '%s' state.", v.ID, v.State)
+	case v.Modification.State == "modifying":
+		return nil, api.Errorf("IncorrectModificationState", "Cannot modify volume in modification state MODIFYING")
+	case v.Wish != "":
+		return nil, api.Errorf("IncorrectState", "Volume '%s' is being attached or detached.", v.ID)
+	case api.Value(in.MultiAttachEnabled):
+		return nil, api.Errorf("UnsupportedOperation", "A volume can be attached to one instance only here: MultiAttachEnabled is not supported.")
+	case to.Size < v.Size:
+		return nil, api.Errorf("InvalidParameterValue", "New size cannot be smaller than existing size")
+	}
+	if err := to.check(); err != nil {
+		return nil, err
+	}
+	now := tx.Now().Truncate(time.Second)
+	v.Modification = Modification{State: "completed", From: v.measure(), To: to, Began: now, Ended: now}
+	switch {
+	case v.Root: // the instance's own disk has no bounds
+		root := &slices.Clone(i.Volumes)[0]
+		root.Type, root.Size, root.Iops, root.Throughput = to.Type, to.Size, to.Iops, to.Throughput
+		i.Volumes = append([]Device{*root}, i.Volumes[1:]...)
+		s.instances.Put(tx, i.ID, i)
+	case to.Size == v.Size:
+		v.Type, v.Iops, v.Throughput = to.Type, to.Iops, to.Throughput
+		s.putVolume(tx, v)
+	default:
+		v.Modification.State, v.Modification.Ended = "modifying", time.Time{}
+		s.ask(tx, v, wishResize)
+	}
+	return &shape.ModifyVolumeOutput{VolumeModification: new(v.modificationShape())}, nil
+}
+
+// resized takes the fact that a volume has the size that was wished for.
+func (s *Service) resized(tx *cloud.Tx, v Volume, bytes int64) {
+	m := v.Modification
+	if v.Wish != wishResize || bytes < int64(m.To.Size)*gibi {
+		return
+	}
+	v.Type, v.Size, v.Iops, v.Throughput = m.To.Type, m.To.Size, m.To.Iops, m.To.Throughput
+	v.Modification.State, v.Modification.Ended = "completed", tx.Now().Truncate(time.Second)
+	s.settled(tx, v)
 }

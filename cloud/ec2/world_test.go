@@ -37,6 +37,9 @@ type world struct {
 	events *listener
 	host   map[string]string // instance -> "running" or "stopped"
 	disk   map[string][]byte // durable rows: "table key" -> JSON
+
+	volumes   map[string]SeenVolume
+	snapshots map[string]SeenSnapshot
 }
 
 // listener is a service above EC2 that notes its events.
@@ -60,6 +63,7 @@ func (l *listener) Notice(_ *cloud.Tx, e cloud.Event) {
 
 func newWorld(t testing.TB, o Options) *world {
 	w := &world{t: t, now: t0, scope: here, events: &listener{}, host: map[string]string{}, disk: map[string][]byte{}}
+	w.volumes, w.snapshots = map[string]SeenVolume{}, map[string]SeenSnapshot{}
 	w.cw = cloudwatch.New()
 	parameters := ssm.New()
 	w.s = New(w.cw, parameters, o)
@@ -111,6 +115,9 @@ func (w *world) answer(effects []cloud.Effect) {
 		switch e := e.(type) {
 		case LaunchInstance:
 			w.host[e.Spec.ID] = Running
+			for _, v := range e.Spec.Volumes {
+				w.volumes[v.ID] = SeenVolume{v.ID, v.Bytes, e.Spec.ID}
+			}
 			facts = append(facts, InstanceRunning{ID: e.Spec.ID})
 		case StartInstance:
 			w.host[e.Spec.ID] = Running
@@ -120,9 +127,37 @@ func (w *world) answer(effects []cloud.Effect) {
 			facts = append(facts, InstanceStopped{ID: e.ID})
 		case TerminateInstance:
 			delete(w.host, e.ID)
+			for id, v := range w.volumes {
+				if v.InstanceID == e.ID {
+					w.volumes[id] = SeenVolume{id, v.Bytes, ""}
+				}
+			}
 			facts = append(facts, InstanceTerminated{ID: e.ID})
 		case CaptureImage:
+			for _, n := range e.Snapshots {
+				w.snapshots[n.ID] = SeenSnapshot{ID: n.ID}
+			}
 			facts = append(facts, ImageCaptured{ImageID: e.ImageID, Bytes: 1 << 20})
+		case CreateVolumeData:
+			w.volumes[e.ID] = SeenVolume{e.ID, e.Bytes, ""}
+			facts = append(facts, VolumeCreated{ID: e.ID})
+		case AttachVolumeData:
+			w.volumes[e.ID] = SeenVolume{e.ID, w.volumes[e.ID].Bytes, e.InstanceID}
+			facts = append(facts, VolumeAttached{ID: e.ID, InstanceID: e.InstanceID})
+		case DetachVolumeData:
+			w.volumes[e.ID] = SeenVolume{e.ID, w.volumes[e.ID].Bytes, ""}
+			facts = append(facts, VolumeDetached{ID: e.ID, InstanceID: e.InstanceID})
+		case ResizeVolumeData:
+			facts = append(facts, VolumeResized{ID: e.ID, Bytes: e.Bytes})
+		case DeleteVolumeData:
+			delete(w.volumes, e.ID)
+			facts = append(facts, VolumeDeleted{ID: e.ID})
+		case TakeSnapshot:
+			w.snapshots[e.ID] = SeenSnapshot{ID: e.ID}
+			facts = append(facts, SnapshotTaken{ID: e.ID})
+		case DeleteSnapshotData:
+			delete(w.snapshots, e.ID)
+			facts = append(facts, SnapshotDeleted{ID: e.ID})
 		}
 	}
 	if facts != nil {
@@ -221,6 +256,12 @@ func (w *world) inventory() {
 	for id, state := range w.host {
 		f.Instances = append(f.Instances, Seen{ID: id, State: state})
 	}
+	for _, v := range w.volumes {
+		f.Volumes = append(f.Volumes, v)
+	}
+	for _, n := range w.snapshots {
+		f.Snapshots = append(f.Snapshots, n)
+	}
 	w.now = w.now.Add(time.Millisecond)
 	w.observe(f)
 }
@@ -229,7 +270,7 @@ func (w *world) inventory() {
 func (w *world) reload() *world {
 	w.t.Helper()
 	n := newWorld(w.t, w.s.options)
-	n.now, n.host, n.disk = w.now, w.host, w.disk
+	n.now, n.host, n.disk, n.volumes, n.snapshots = w.now, w.host, w.disk, w.volumes, w.snapshots
 	for key, text := range w.disk {
 		name, row, _ := strings.Cut(key, " ")
 		if err := n.c.Load(name, row, text); err != nil {

@@ -90,7 +90,11 @@ func (s suite) volumeRecords(t *testing.T) {
 		ok(t, d.DeleteVolume(ctx, "vol-3"))
 	}
 	expectAttached(t, ctx, d, "vol-1", "", "")
+	s.volumesOverLives(t, dir, d, ctx)
+}
 
+// volumesOverLives goes on: what becomes of volumes over launches, ends, and drivers.
+func (s suite) volumesOverLives(t *testing.T, dir string, d driver.Driver, ctx context.Context) {
 	// At launch, and over the end of the instance.
 	spec := plain("i-3", "172.31.5.12")
 	spec.Volumes = []driver.Attachment{{VolumeID: "vol-2", Device: "/dev/xvdb"}}

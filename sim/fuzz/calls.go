@@ -54,9 +54,11 @@ func (o operation) destroys() bool {
 var unlearned = map[string]bool{
 	"ec2.AllocateAddress": true, "ec2.AssociateAddress": true, "ec2.DisassociateAddress": true, "ec2.ReleaseAddress": true,
 	"ec2.ModifyNetworkInterfaceAttribute": true,
-	"events":                              true,
-	"lambda":                              true,
-	"logs":                                true,
+	"ec2.AttachVolume":                    true, "ec2.CopySnapshot": true, "ec2.CreateVolume": true, "ec2.DeleteSnapshot": true, "ec2.DeleteVolume": true,
+	"ec2.DetachVolume": true, "ec2.ModifySnapshotAttribute": true, "ec2.ModifyVolume": true, "ec2.ResetSnapshotAttribute": true,
+	"events": true,
+	"lambda": true,
+	"logs":   true,
 }
 
 // implemented lists the operations of the tables that the control plane has.

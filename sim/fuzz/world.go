@@ -22,6 +22,7 @@ type world struct {
 
 	hosts  map[string]*host
 	images map[string]bool
+	disks  disks
 	routes map[string]elbv2.Route // that the data plane has
 	dark   map[string]bool        // zones that have vanished
 	full   map[string]bool        // zones without room
@@ -49,7 +50,7 @@ const (
 const room = 36
 
 func newWorld(nature *rand.Rand) *world {
-	return &world{now: start, nature: nature, hosts: map[string]*host{}, images: map[string]bool{}, routes: map[string]elbv2.Route{},
+	return &world{now: start, nature: nature, hosts: map[string]*host{}, images: map[string]bool{}, disks: newDisks(), routes: map[string]elbv2.Route{},
 		dark: map[string]bool{}, full: map[string]bool{}, load: 200, looks: time.Minute,
 		meters: []time.Duration{time.Minute, 5 * time.Minute, 5 * time.Minute}[nature.IntN(3)]}
 }
@@ -160,6 +161,7 @@ func (r *run) carryOut(e cloud.Effect) {
 		}
 	case ec2.TerminateInstance:
 		delete(r.hosts, e.ID)
+		r.disks.free(e.ID)
 		r.tell(ec2.InstanceTerminated{ID: e.ID})
 	case ec2.CaptureImage:
 		r.capture(e)
@@ -175,6 +177,8 @@ func (r *run) carryOut(e cloud.Effect) {
 			status = []int{200, 200, 404, 500, 0}[r.nature.IntN(5)]
 		}
 		r.tell(sns.Delivered{MessageID: e.MessageID, SubscriptionARN: e.SubscriptionARN, Attempt: e.Attempt, Status: status})
+	default:
+		r.store(e)
 	}
 }
 
@@ -219,8 +223,10 @@ func (r *run) boot(s ec2.Spec, launch bool) {
 		}
 		if r.dark[zone] {
 			delete(r.hosts, s.ID)
+			r.disks.free(s.ID)
 			return
 		}
+		r.disks.bring(s)
 		h.state, h.reason, h.sick = running, "", r.strikes(Hang, 60)
 		r.tell(ec2.InstanceRunning{ID: s.ID})
 	}})
@@ -238,6 +244,9 @@ func (r *run) capture(e ec2.CaptureImage) {
 	}
 	r.later(r.between(time.Second, time.Minute), event{what: func() {
 		r.images[e.ImageID] = true
+		for _, n := range e.Snapshots {
+			r.disks.snapshots[n.ID] = ec2.SeenSnapshot{ID: n.ID}
+		}
 		r.tell(ec2.ImageCaptured{ImageID: e.ImageID, Bytes: 1 << 20})
 	}})
 }
@@ -249,6 +258,12 @@ func (r *run) inventory() {
 		if h := r.hosts[id]; h.state != booting {
 			inv.Instances = append(inv.Instances, ec2.Seen{ID: id, State: h.state, Reason: h.reason})
 		}
+	}
+	for _, id := range sortedKeys(r.disks.volumes) {
+		inv.Volumes = append(inv.Volumes, r.disks.volumes[id])
+	}
+	for _, id := range sortedKeys(r.disks.snapshots) {
+		inv.Snapshots = append(inv.Snapshots, r.disks.snapshots[id])
 	}
 	r.first = false
 	delay := time.Millisecond
