@@ -24,7 +24,7 @@ const module = "github.com/billow-cloud/billow/"
 // pureStd is what the control plane may use of the standard library: nothing that reads a clock, a random source, a
 // file or a socket, and nothing that needs or makes goroutines.
 var pureStd = []string{
-	"archive/zip", "bytes", "cmp", "encoding/base64", "encoding/binary", "encoding/hex", "encoding/json", "encoding/pem", "errors",
+	"archive/zip", "bytes", "cmp", "container/heap", "encoding/base64", "encoding/binary", "encoding/hex", "encoding/json", "encoding/pem", "errors",
 	"fmt", "hash/crc32", "hash/fnv", "iter", "maps", "math", "math/bits", "math/rand/v2", "net/netip", "path", "reflect",
 	"regexp", "runtime/debug", "slices", "sort", "strconv", "strings", "time", "unicode", "unicode/utf8",
 	"crypto/ed25519", "crypto/md5", "crypto/rsa", "crypto/sha1", "crypto/sha256", "crypto/x509", "html", "io", "io/fs", "net/url", "math/big",
