@@ -35,6 +35,8 @@ type Options struct {
 	AnyImage bool
 	// PublicPool is where public addresses come from; zero is EC2's default.
 	PublicPool netip.Prefix
+	// NoVolumes says in a sentence why this host has no volumes but the root ones; empty when it has.
+	NoVolumes string
 	// NoRoutes has no load balancer's Route wished for: in simulations, where nobody serves them.
 	NoRoutes bool
 	// Explain keeps what `billow explain` is made of: a row a minute at most for each group to which something happens.
@@ -46,10 +48,10 @@ func New(o Options) *cloud.Cloud {
 	identities, texts, metrics, queues := iam.New(), logs.New(), cloudwatch.New(), sqs.New()
 	topics := sns.New()
 	if o.Endpoint != "" {
-		topics.Endpoint = o.Endpoint
+		topics.Endpoint, queues.Endpoint = o.Endpoint, o.Endpoint
 	}
 	parameters := ssm.New()
-	instances := ec2.New(metrics, parameters, ec2.Options{AnyImage: o.AnyImage, PublicPool: o.PublicPool})
+	instances := ec2.New(metrics, parameters, ec2.Options{AnyImage: o.AnyImage, PublicPool: o.PublicPool, NoVolumes: o.NoVolumes})
 	balancers := elbv2.New(instances, metrics, elbv2.Options{DNSSuffix: o.DNSSuffix, NoRoutes: o.NoRoutes})
 	classic := elb.New(balancers, instances, metrics)
 	groups := autoscaling.New(instances, balancers, classic, metrics, topics)
@@ -58,5 +60,5 @@ func New(o Options) *cloud.Cloud {
 	}
 	functions := lambda.New(identities, metrics, topics)
 	return cloud.New(o.Seed, identities, sts.New(identities), texts, metrics, queues, topics, parameters, instances, balancers, classic, groups,
-		functions, events.New(events.Lower{Instances: instances, Topics: topics}))
+		functions, events.New(events.Below(identities, topics, instances, functions)))
 }

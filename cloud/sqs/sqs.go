@@ -1,19 +1,167 @@
 // Package sqs is Simple Queue Service: standard queues with visibility time-out, delay, redrive and retention.
 //
-// It has no FIFO queues and does not wait: who polls longer asks again when told that a message has come. The one idea: a
-// message is a row with the instant from which it can be received.
+// It has no FIFO queues and does not wait: a ReceiveMessage that finds nothing and would wait is answered as it is, and who
+// waits for it asks again when Arrived is wished for. The one idea: a message is a row, and a second row in order of time
+// says from when on it can be received.
+//
+// Invariants: a message is in one queue; each has one place in the order of time; what was acknowledged is there until it
+// is deleted, moved or over its retention.
 package sqs
 
-import "github.com/billow-cloud/billow/cloud"
+import (
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/billow-cloud/billow/api"
+	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/table"
+)
 
 // Name is the service's name.
 const Name = "sqs"
 
+// Kinds of keys: both are named by a queue.
+const (
+	kindRetention = "retention"
+	kindArrival   = "arrival"
+)
+
+// Arrived wishes that those who wait for messages of a queue ask again. It may be lost: they ask again in the end.
+type Arrived struct {
+	Scope cloud.Scope
+	Queue string // its name
+}
+
 // Service is SQS.
-type Service struct{ cloud.Base }
+type Service struct {
+	cloud.Base
+	// Endpoint is the URL that clients reach the server by: the head of the URLs of queues.
+	Endpoint string
+	queues   cloud.Rows[Queue]
+	messages cloud.Rows[Message] // by queue and number
+	places   cloud.Rows[Place]   // by queue, time and number
+}
 
 // New makes the service.
-func New() *Service { return &Service{} }
+func New() *Service {
+	return &Service{
+		Endpoint: "http://127.0.0.1:4566",
+		queues:   cloud.NewRows[Queue](Name + ".queues"),
+		messages: cloud.NewRows[Message](Name + ".messages"),
+		places:   cloud.NewRows[Place](Name + ".places"),
+	}
+}
 
 // Name implements cloud.Service.
 func (s *Service) Name() string { return Name }
+
+// Stores implements cloud.Service.
+func (s *Service) Stores() []table.Store { return []table.Store{s.queues, s.messages, s.places} }
+
+// Operations implements cloud.Service.
+func (s *Service) Operations() []cloud.Operation {
+	const stored = "Policy, RedriveAllowPolicy, KMS and SSE attributes are kept only; FIFO queues are refused"
+	return []cloud.Operation{
+		cloud.Handle("AddPermission", s.AddPermission).StoredOnly("kept in the queue's policy; nobody is kept from the queues of the own account by it"),
+		cloud.Handle("ChangeMessageVisibility", s.ChangeMessageVisibility),
+		cloud.Handle("ChangeMessageVisibilityBatch", s.ChangeMessageVisibilityBatch),
+		cloud.Handle("CreateQueue", s.CreateQueue).But(stored + "; a name can be used again at once after DeleteQueue"),
+		cloud.Handle("DeleteMessage", s.DeleteMessage),
+		cloud.Handle("DeleteMessageBatch", s.DeleteMessageBatch),
+		cloud.Handle("DeleteQueue", s.DeleteQueue),
+		cloud.Handle("GetQueueAttributes", s.GetQueueAttributes).But("the approximate numbers are exact"),
+		cloud.Handle("GetQueueUrl", s.GetQueueUrl),
+		cloud.Handle("ListDeadLetterSourceQueues", s.ListDeadLetterSourceQueues),
+		cloud.Handle("ListQueueTags", s.ListQueueTags),
+		cloud.Handle("ListQueues", s.ListQueues),
+		cloud.Handle("PurgeQueue", s.PurgeQueue),
+		cloud.Handle("ReceiveMessage", s.ReceiveMessage),
+		cloud.Handle("RemovePermission", s.RemovePermission).StoredOnly("see AddPermission"),
+		cloud.Handle("SendMessage", s.SendMessage),
+		cloud.Handle("SendMessageBatch", s.SendMessageBatch),
+		cloud.Handle("SetQueueAttributes", s.SetQueueAttributes).But(stored),
+		cloud.Handle("TagQueue", s.TagQueue),
+		cloud.Handle("UntagQueue", s.UntagQueue),
+	}
+}
+
+// Reconcile implements cloud.Service.
+func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
+	switch kind {
+	case kindRetention:
+		s.expire(tx, id)
+	case kindArrival:
+		s.arrive(tx, id)
+	}
+}
+
+// Keys implements cloud.Service.
+func (s *Service) Keys() iter.Seq[cloud.Key] {
+	return func(yield func(cloud.Key) bool) {
+		for k := range s.queues.Everywhere() {
+			for _, kind := range []string{kindRetention, kindArrival} {
+				k.Kind = kind
+				if !yield(k) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// named finds the queue of a URL.
+func (s *Service) named(tx *cloud.Tx, url *string) (Queue, error) {
+	head, name := "", api.Value(url)
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		head, name = name[:i], name[i+1:]
+	}
+	account := head[strings.LastIndexByte(head, '/')+1:]
+	q, ok := s.queues.Get(tx, name)
+	if !ok || account != "" && account != tx.Scope.Account {
+		return Queue{}, noQueue()
+	}
+	return q, nil
+}
+
+// at finds the queue of an ARN in the present scope.
+func (s *Service) at(tx *cloud.Tx, arn string) (Queue, bool) {
+	head, name := arn[:strings.LastIndexByte(arn, ':')+1], arn[strings.LastIndexByte(arn, ':')+1:]
+	if head != tx.Scope.ARN(Name, "") {
+		return Queue{}, false
+	}
+	return s.queues.Get(tx, name)
+}
+
+// Has tells whether there is a queue with the ARN in the present scope.
+func (s *Service) Has(tx *cloud.Tx, arn string) bool {
+	_, ok := s.at(tx, arn)
+	return ok
+}
+
+// Send puts a message into the queue with the ARN, for other services.
+func (s *Service) Send(tx *cloud.Tx, arn, body string, attributes []Attribute) error {
+	q, ok := s.at(tx, arn)
+	if !ok {
+		return noQueue()
+	}
+	_, err := s.send(tx, q, outgoing{body: body, attributes: attributes})
+	return err
+}
+
+func noQueue() error {
+	return api.Errorf("QueueDoesNotExist", "The specified queue does not exist.")
+}
+
+func badValue(format string, args ...any) error {
+	return api.Errorf("InvalidParameterValue", format, args...)
+}
+
+// key is the head of the IDs of what is in a queue.
+func key(queue string) string { return queue + "/" }
+
+// numbered orders numbers as texts.
+func numbered(n int64) string { return fmt.Sprintf("%019d", n) }
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

@@ -52,6 +52,7 @@ func (o operation) destroys() bool {
 
 // unlearned are services and operations that workloads do not call yet.
 var unlearned = map[string]bool{
+	"sqs":                 true,
 	"ec2.AllocateAddress": true, "ec2.AssociateAddress": true, "ec2.DisassociateAddress": true, "ec2.ReleaseAddress": true,
 	"ec2.ModifyNetworkInterfaceAttribute": true,
 	"ec2.AttachVolume":                    true, "ec2.CopySnapshot": true, "ec2.CreateVolume": true, "ec2.DeleteSnapshot": true, "ec2.DeleteVolume": true,
