@@ -50,8 +50,11 @@ func (s *Service) deliver(tx *cloud.Tx, t Target, e *Event) {
 	}
 }
 
-// try calls a target; what it did is taken back if it failed.
+// try calls a target, in nobody's name; what it did is taken back if it failed.
 func (s *Service) try(tx *cloud.Tx, t Target, e *Event) error {
+	caller := tx.Caller
+	tx.Caller = cloud.Caller{}
+	defer func() { tx.Caller = caller }()
 	return tx.Try(func() error { return s.call(tx, t, e) })
 }
 

@@ -12,9 +12,7 @@ import (
 	"iter"
 
 	"github.com/billow-cloud/billow/cloud"
-	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/events/pattern"
-	"github.com/billow-cloud/billow/cloud/sns"
 	"github.com/billow-cloud/billow/cloud/table"
 )
 
@@ -26,32 +24,6 @@ const (
 	kindRule     = "rule"
 	kindDelivery = "delivery"
 )
-
-// Lower is what rules call. A function that is nil is a target that does not exist.
-type Lower struct {
-	Instances *ec2.Service
-	Topics    *sns.Service
-	// Invoke has a function invoked asynchronously.
-	Invoke func(tx *cloud.Tx, functionARN string, payload []byte, principal, sourceARN string) error
-	// Send puts a message into a queue.
-	Send func(tx *cloud.Tx, queueARN string, m Message) error
-	// Write adds a line to a log.
-	Write func(tx *cloud.Tx, group, stream, line string) error
-	// HasRole tells whether there is such a role.
-	HasRole func(tx *cloud.Tx, arn string) bool
-	// Allows tells whether the policy of a resource lets another account do something to it. Keys of the context are in
-	// lower case.
-	Allows func(tx *cloud.Tx, policy, account, action, resource string, context func(key string) []string) bool
-}
-
-// Message is what a queue gets: of a FIFO queue the group as well.
-type Message struct {
-	Body, Group string
-	Attributes  []Attribute // strings
-}
-
-// Attribute is a message attribute of type String.
-type Attribute struct{ Name, Value string }
 
 // Service is EventBridge in all accounts and regions.
 type Service struct {

@@ -141,8 +141,9 @@ func (s *Service) PutRule(tx *cloud.Tx, in *shape.PutRuleInput) (*shape.PutRuleO
 		return nil, invalid("Parameter(s) EventPattern or ScheduleExpression must be specified.")
 	case in.ScheduleExpression != nil && r.Bus != defaultBus:
 		return nil, invalid("ScheduleExpression is supported only on the default event bus.")
-	case r.RoleARN != "" && !s.mayAssume(tx, r.RoleARN):
-		return nil, invalid("Provided role '%s' cannot be assumed by principal 'events.amazonaws.com'.", r.RoleARN)
+	}
+	if err := s.checkRole(tx, r.RoleARN); err != nil {
+		return nil, err
 	}
 	if r.Pattern != "" {
 		if _, err := parsePattern(r.Pattern); err != nil {
@@ -170,9 +171,12 @@ func (s *Service) PutRule(tx *cloud.Tx, in *shape.PutRuleInput) (*shape.PutRuleO
 	return &shape.PutRuleOutput{RuleArn: new(ruleARN(tx.Scope, r.Bus, r.Name))}, nil
 }
 
-// mayAssume tells whether a role exists that EventBridge could take.
-func (s *Service) mayAssume(tx *cloud.Tx, role string) bool {
-	return s.lower.HasRole == nil || s.lower.HasRole(tx, role)
+// checkRole is the error if there is a role and EventBridge may not have it.
+func (s *Service) checkRole(tx *cloud.Tx, arn string) error {
+	if arn == "" || s.lower.CheckRole == nil {
+		return nil
+	}
+	return s.lower.CheckRole(tx, arn)
 }
 
 // putRule writes a rule and sets when its schedule, if it has one, comes next.

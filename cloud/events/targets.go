@@ -86,8 +86,9 @@ func (s *Service) target(tx *cloud.Tx, r Rule, x shape.Target) (Target, error) {
 		return t, invalid("JSON syntax error in input for target %s : %s", t.ID, t.Input)
 	case x.InputPath != nil && !validPath(t.InputPath):
 		return t, invalid("InputPath for target %s is not a valid JSON path: %s", t.ID, t.InputPath)
-	case t.RoleARN != "" && !s.mayAssume(tx, t.RoleARN):
-		return t, invalid("Provided role '%s' cannot be assumed by principal 'events.amazonaws.com'.", t.RoleARN)
+	}
+	if err := s.checkRole(tx, t.RoleARN); err != nil {
+		return t, err
 	}
 	if x.InputTransformer != nil {
 		if err := t.transformer(x.InputTransformer); err != nil {

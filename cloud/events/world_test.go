@@ -93,7 +93,12 @@ func (w *world) make() {
 		Write: func(tx *cloud.Tx, group, stream, line string) error {
 			return take(tx, group, line, Message{Group: stream})
 		},
-		HasRole: func(_ *cloud.Tx, arn string) bool { return strings.HasSuffix(arn, "role/r") },
+		CheckRole: func(_ *cloud.Tx, arn string) error {
+			if !strings.HasSuffix(arn, "role/r") {
+				return invalid("no such role")
+			}
+			return nil
+		},
 		Allows: func(_ *cloud.Tx, policy, account, action, resource string, _ func(string) []string) bool {
 			return strings.Contains(policy, account) && strings.Contains(policy, action) && strings.Contains(policy, resource)
 		},

@@ -1,0 +1,58 @@
+package events
+
+import (
+	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/ec2"
+	"github.com/billow-cloud/billow/cloud/iam"
+	"github.com/billow-cloud/billow/cloud/iam/policy"
+	"github.com/billow-cloud/billow/cloud/lambda"
+	"github.com/billow-cloud/billow/cloud/sns"
+)
+
+// Lower is what rules call. A function that is nil is a target that does not exist.
+type Lower struct {
+	Instances *ec2.Service
+	Topics    *sns.Service
+	// Invoke has a function invoked asynchronously, if the function's policy lets the principal do it for the source.
+	Invoke func(tx *cloud.Tx, functionARN string, payload []byte, principal, sourceARN string) error
+	// Send puts a message into a queue.
+	Send func(tx *cloud.Tx, queueARN string, m Message) error
+	// Write adds a line to a log.
+	Write func(tx *cloud.Tx, group, stream, line string) error
+	// CheckRole is the error if EventBridge may not have a role from the caller.
+	CheckRole func(tx *cloud.Tx, arn string) error
+	// Allows tells whether the policy of a resource lets another account do something to it. Keys of the context are in
+	// lower case.
+	Allows func(tx *cloud.Tx, policy, account, action, resource string, context func(key string) []string) bool
+}
+
+// Message is what a queue gets: of a FIFO queue the group as well.
+type Message struct {
+	Body, Group string
+	Attributes  []Attribute
+}
+
+// Attribute is a message attribute of type String.
+type Attribute struct{ Name, Value string }
+
+// Below gives the services of a region as rules call them.
+func Below(identities *iam.Service, topics *sns.Service, instances *ec2.Service, functions *lambda.Service) Lower {
+	return Lower{
+		Instances: instances,
+		Topics:    topics,
+		Invoke:    functions.InvokeAsync,
+		CheckRole: func(tx *cloud.Tx, arn string) error {
+			if err := identities.MayPass(tx, arn, principal); err != nil {
+				return err
+			}
+			if r, ok := identities.Role(tx, arn); !ok || !identities.Trusts(tx, r, principal) {
+				return invalid("Provided role '%s' cannot be assumed by principal '%s'.", arn, principal)
+			}
+			return nil
+		},
+		Allows: func(tx *cloud.Tx, document, account, action, resource string, context func(string) []string) bool {
+			who := policy.Principal{ARNs: []string{"arn:aws:iam::" + account + ":root"}, Account: account}
+			return identities.Allows(tx, document, who, action, resource, context)
+		},
+	}
+}
