@@ -179,7 +179,8 @@ func (d *Daemon) load() error {
 }
 
 func (d *Daemon) newCloud() (*cloud.Cloud, region.Options) {
-	o := region.Options{Endpoint: d.access.Endpoint, DNSSuffix: d.config.DNSSuffix, AnyImage: d.config.Auth == AuthNone, Seed: seed(), Explain: true}
+	o := region.Options{Endpoint: d.access.Endpoint, DNSSuffix: d.config.DNSSuffix, AnyImage: d.config.Auth == AuthNone, Seed: seed(), Explain: true,
+		NoVolumes: d.driver.NoVolumes()}
 	if o.PublicPool = d.config.PublicPool; d.publics != nil {
 		o.PublicPool = d.publics.home
 	}

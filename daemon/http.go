@@ -50,10 +50,14 @@ func (d *Daemon) handler() http.Handler {
 func (d *Daemon) Call(ctx context.Context, c wire.Call) (any, error) {
 	d.resetting.RLock()
 	defer d.resetting.RUnlock()
-	return d.loop.call(ctx, cloud.Call{
+	out, err := d.loop.call(ctx, cloud.Call{
 		Scope: cloud.Scope{Account: c.Account, Region: c.Region}, RequestID: c.RequestID,
 		Service: c.Service, Operation: c.Operation, In: c.In,
 	})
+	if err == nil {
+		d.instances.moments.await(ctx, out)
+	}
+	return out, err
 }
 
 func (d *Daemon) ownPages() http.Handler {

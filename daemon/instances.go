@@ -25,6 +25,7 @@ type instances struct {
 	observe func(...cloud.Fact)
 	// modelled instances may be larger than the host.
 	modelled bool
+	moments  moments
 
 	// metering keeps the inventory and the collection from running twice at a time.
 	metering sync.Mutex
@@ -65,7 +66,7 @@ func instanceOf(e cloud.Effect) string {
 	case ec2.DeleteImage:
 		return e.ImageID
 	}
-	return ""
+	return volumeOf(e)
 }
 
 // do carries out a wish and returns what came of it.
@@ -86,11 +87,14 @@ func (i *instances) do(ctx context.Context, e cloud.Effect) []cloud.Fact {
 	case ec2.DeleteImage:
 		return i.result(i.driver.DeleteImage(ctx, e.ImageID), "delete", e.ImageID)
 	}
-	return nil
+	return i.storage(ctx, e)
 }
 
 func (i *instances) boot(ctx context.Context, s ec2.Spec, how func(context.Context, driver.Spec) error) []cloud.Fact {
 	spec, err := i.spec(s)
+	if err == nil {
+		spec.Volumes, err = i.bring(ctx, s)
+	}
 	if err == nil {
 		err = how(ctx, spec)
 	}
@@ -149,6 +153,11 @@ func (i *instances) capture(ctx context.Context, e ec2.CaptureImage) []cloud.Fac
 	}
 	if err := i.driver.CreateImage(ctx, e.ImageID, e.InstanceID); err != nil {
 		return []cloud.Fact{ec2.ImageFailed{ImageID: e.ImageID, Message: err.Error()}}
+	}
+	for _, n := range e.Snapshots {
+		if err := i.driver.CreateSnapshot(ctx, n.ID, n.VolumeID, func() {}); err != nil {
+			return []cloud.Fact{ec2.ImageFailed{ImageID: e.ImageID, Message: err.Error()}}
+		}
 	}
 	return []cloud.Fact{ec2.ImageCaptured{ImageID: e.ImageID}}
 }
@@ -215,6 +224,12 @@ func (i *instances) inventory(ctx context.Context) error {
 		fact.Instances = append(fact.Instances, ec2.Seen{ID: s.ID, State: string(s.State), Reason: string(s.Reason)})
 	}
 	fact.Images = seen.Images
+	for _, v := range seen.Volumes {
+		fact.Volumes = append(fact.Volumes, ec2.SeenVolume{ID: v.ID, Bytes: v.Bytes, InstanceID: v.InstanceID})
+	}
+	for _, n := range seen.Snapshots {
+		fact.Snapshots = append(fact.Snapshots, ec2.SeenSnapshot{ID: n.ID, Pending: n.Pending})
+	}
 	i.looked = true
 	i.observe(fact)
 	return nil
