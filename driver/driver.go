@@ -141,6 +141,9 @@ type Spec struct {
 	// Volumes are attached before it boots, beside those that it has already.
 	// They exist.
 	Volumes []Attachment
+
+	// Sandbox, if set, makes it a place for one program and not a machine.
+	Sandbox *Sandbox `json:",omitempty"`
 }
 
 // State is what an instance is on the host. Everything between (pending,
@@ -183,6 +186,8 @@ type Usage struct {
 	Memory int64         // bytes in use now, page cache left out
 	// MemoryLimit is what it may use, 0 when nothing limits it.
 	MemoryLimit int64
+	// OutOfMemory counts what the kernel has killed for want of memory, in a sandbox.
+	OutOfMemory uint64
 
 	NetworkIn, NetworkOut               uint64 // bytes, seen from the instance
 	NetworkPacketsIn, NetworkPacketsOut uint64

@@ -23,6 +23,9 @@ func (s Spec) Validate() error {
 	case len(s.Hostname) > 64:
 		return Errorf(CodeInvalid, "The host name of instance %s is longer than 64 characters.", s.ID)
 	}
+	if s.Sandbox != nil {
+		return s.Sandbox.validate(s)
+	}
 	return nil
 }
 

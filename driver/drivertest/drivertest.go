@@ -33,6 +33,7 @@ type Kind struct {
 	Secret string
 
 	LimitsCPU, LimitsMemory bool
+	LimitsProcesses         bool
 	Images                  bool
 	Persistent              bool // instances outlive the driver
 	GrowsMounted            bool // a file system may be grown while it is mounted
@@ -54,6 +55,7 @@ func Run(t *testing.T, kind Kind) {
 	t.Run("Lifecycle", s.lifecycle)
 	t.Run("Mistakes", s.mistakes)
 	t.Run("Reset", s.reset)
+	t.Run("SandboxMistakes", s.sandboxMistakes)
 	t.Run("VolumeRecords", s.volumeRecords)
 	s.real(t, "Dial", true, s.dial)
 	s.real(t, "UserData", true, s.userData)
@@ -69,6 +71,9 @@ func Run(t *testing.T, kind Kind) {
 	s.real(t, "Measure", true, s.measure)
 	s.real(t, "LimitCPU", kind.LimitsCPU, s.limitCPU)
 	s.real(t, "LimitMemory", kind.LimitsMemory, s.limitMemory)
+	s.real(t, "Sandbox", true, s.sandbox)
+	s.real(t, "SandboxMemory", kind.LimitsMemory, s.sandboxMemory)
+	s.real(t, "SandboxProcesses", kind.LimitsProcesses, s.sandboxProcesses)
 	s.real(t, "Power", true, s.power)
 	s.real(t, "Killed", kind.KillInstance != nil, s.killed)
 	s.real(t, "Adoption", kind.Persistent, s.adoption)

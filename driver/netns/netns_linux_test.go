@@ -47,6 +47,7 @@ func TestRoot(t *testing.T) {
 	k := kind(false)
 	notes := notesOf(t, k)
 	k.LimitsCPU = !strings.Contains(notes, "type's CPU")
+	k.LimitsProcesses = !strings.Contains(notes, "number of processes")
 	k.LimitsMemory = !strings.Contains(notes, "type's memory")
 	drivertest.Run(t, k)
 }

@@ -26,7 +26,7 @@ type cgroups struct {
 }
 
 // v1Controllers is what is used of v1. The freezer comes from v2 where that is mounted.
-var v1Controllers = []string{"cpu", "cpuacct", "memory", "blkio", "freezer"}
+var v1Controllers = []string{"cpu", "cpuacct", "memory", "blkio", "freezer", "pids"}
 
 // findCgroups looks for a place for a tree of our own, called name. What is
 // not allowed is left out, with a note.
@@ -59,6 +59,9 @@ func findCgroups(name string) *cgroups {
 	if !c.has("memory") {
 		c.notes = append(c.notes, "Instances are not held to their type's memory: that takes root, and a cgroup with the memory controller.")
 	}
+	if !c.has("pids") {
+		c.notes = append(c.notes, "Functions are not held to a number of processes: that takes root, and a cgroup with the pids controller.")
+	}
 	return c
 }
 
@@ -78,7 +81,7 @@ func (c *cgroups) findUnified(mount, own, name string) {
 		}
 		for _, controller := range wanted {
 			switch controller {
-			case "cpu", "memory", "io":
+			case "cpu", "memory", "io", "pids":
 				if os.WriteFile(filepath.Join(parent, "cgroup.subtree_control"), []byte("+"+controller), 0) == nil &&
 					os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller), 0) == nil {
 					c.v2[controller] = true
@@ -237,6 +240,33 @@ func (p *placement) limitCPU(cpus float64) error {
 		return p.write(p.dir("cpu"), "cpu.cfs_quota_us", strconv.Itoa(quota))
 	}
 	return nil
+}
+
+// limitProcesses bounds what may run at once, beside the init; 0 is no limit.
+func (p *placement) limitProcesses(count int) error {
+	const own = 16 // threads of init
+	dir := p.unified()
+	switch {
+	case count <= 0:
+		return nil
+	case p.c.v2["pids"]:
+	case p.c.v1["pids"] != "":
+		dir = p.dir("pids")
+	default:
+		return nil
+	}
+	return p.write(dir, "pids.max", strconv.Itoa(count+own))
+}
+
+// outOfMemory counts what the kernel has killed here for want of memory.
+func (p *placement) outOfMemory() uint64 {
+	switch {
+	case p.c.v2["memory"]:
+		return uint64(keyed(filepath.Join(p.unified(), "memory.events"))["oom_kill"])
+	case p.c.v1["memory"] != "":
+		return uint64(keyed(filepath.Join(p.dir("memory"), "memory.oom_control"))["oom_kill"])
+	}
+	return 0
 }
 
 // freeze stops all processes where they are; thaw undoes it. It reports

@@ -189,6 +189,12 @@ func (k *keeper) start(i *instance) (err error) {
 	if err != nil {
 		return err
 	}
+	if box := i.record.Spec.Sandbox; box != nil {
+		if err := place.limitProcesses(box.Processes); err != nil {
+			place.remove()
+			return fmt.Errorf("limiting processes: %w", err)
+		}
+	}
 	g, err := k.clone(place)
 	if err != nil {
 		place.remove()
@@ -341,6 +347,9 @@ func (k *keeper) restart(spec *driver.Spec) error {
 		if k.current(i) != nil {
 			return nil
 		}
+		if err := spent(i); err != nil {
+			return err
+		}
 		k.mu.Lock()
 		i.record.Spec = *spec
 		k.mu.Unlock()
@@ -350,6 +359,14 @@ func (k *keeper) restart(spec *driver.Spec) error {
 		}
 		return nil
 	})
+}
+
+// spent refuses a second run of a sandbox.
+func spent(i *instance) error {
+	if i.record.Spec.Sandbox == nil {
+		return nil
+	}
+	return driver.Errorf(driver.CodeInvalid, "%s is a sandbox: it runs once.", i.id)
 }
 
 func (k *keeper) stop(id string, force bool) error {
@@ -371,6 +388,9 @@ func (k *keeper) reboot(id string) error {
 		if k.current(i) == nil {
 			return fmt.Errorf("%s: %w", id, driver.ErrNotRunning)
 		}
+		if err := spent(i); err != nil {
+			return err
+		}
 		k.mu.Lock()
 		i.rebooting = true
 		k.mu.Unlock()
@@ -385,7 +405,11 @@ func (k *keeper) reboot(id string) error {
 
 func (k *keeper) terminate(id string) error {
 	err := k.withInstance(id, func(i *instance) error {
-		k.end(i, terminateGrace, driver.ReasonStopped)
+		grace := terminateGrace
+		if i.record.Spec.Sandbox != nil {
+			grace = 0
+		}
+		k.end(i, grace, driver.ReasonStopped)
 		k.forget(i)
 		return nil
 	})

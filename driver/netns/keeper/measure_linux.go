@@ -75,6 +75,9 @@ func (k *keeper) measure() []driver.Usage {
 		if k.cgroups.has("memory") {
 			u.MemoryLimit = r.spec.Memory
 		}
+		if r.spec.Sandbox != nil {
+			u.OutOfMemory = r.b.place.outOfMemory()
+		}
 		u.DiskReadOps, u.DiskWriteOps = r.b.place.operations()
 		usages[n] = u
 	}

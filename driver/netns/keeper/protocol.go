@@ -21,7 +21,7 @@ import (
 
 // Version changes when the protocol or the layout on disk does. A keeper of
 // another version is taken down by the driver.
-const Version = 2
+const Version = 3
 
 // Names of files in the driver's directory.
 const (

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/billow-cloud/billow/driver"
 	"github.com/billow-cloud/billow/driver/netns/pid1"
 )
 
@@ -28,13 +29,17 @@ func (k *keeper) steps(i *instance, nodes []node) []string {
 
 	add("mount", "overlay", mnt, "overlay", num(unix.MS_NODEV), k.overlay(i, "root", "base/root"))
 	for _, top := range k.base.tops {
+		flags := unix.MS_NODEV
+		if i.record.Spec.Sandbox != nil {
+			flags |= unix.MS_RDONLY
+		}
 		lower := "/" + top
 		for _, own := range []string{"tools/" + top, "base/" + top} {
 			if _, err := os.Stat(own); err == nil {
 				lower = own + ":" + lower
 			}
 		}
-		add("mount", "overlay", in(top), "overlay", num(unix.MS_NODEV), k.overlay(i, top, lower))
+		add("mount", "overlay", in(top), "overlay", num(flags), k.overlay(i, top, lower))
 	}
 
 	add("mount", "proc", in("proc"), "proc", num(plain), "")
@@ -61,13 +66,17 @@ func (k *keeper) steps(i *instance, nodes []node) []string {
 	add("mkdir", in("dev/pts"), num(0o755))
 	add("mount", "devpts", in("dev/pts"), "devpts", num(unix.MS_NOSUID|unix.MS_NOEXEC), "newinstance,ptmxmode=0666,mode=0620")
 	add("mkdir", in("dev/shm"), num(0o1777))
-	add("mount", "tmpfs", in("dev/shm"), "tmpfs", num(unix.MS_NOSUID|unix.MS_NODEV), "mode=1777")
+	shared, volatile := "mode=1777", "mode=755"
+	if i.record.Spec.Sandbox != nil {
+		shared, volatile = shared+",size=64m", volatile+",size=4m"
+	}
+	add("mount", "tmpfs", in("dev/shm"), "tmpfs", num(unix.MS_NOSUID|unix.MS_NODEV), shared)
 	add("mkfifo", in("dev/console"), num(0o622))
 	for _, n := range nodes {
 		add("mknod", in("dev/"+n.name), num(nodeMode), strconv.FormatUint(n.dev, 10))
 	}
 
-	add("mount", "tmpfs", in("run"), "tmpfs", num(unix.MS_NOSUID|unix.MS_NODEV), "mode=755")
+	add("mount", "tmpfs", in("run"), "tmpfs", num(unix.MS_NOSUID|unix.MS_NODEV), volatile)
 	add("mkdir", in("run/lock"), num(0o777))
 	add("chmod", in("run/lock"), num(0o1777))
 	add("mkdir", in("run/billow"), num(0o700))
@@ -75,15 +84,41 @@ func (k *keeper) steps(i *instance, nodes []node) []string {
 	add("open", "console", in("dev/console"), num(unix.O_RDWR|unix.O_NONBLOCK))
 	add("open", "power", in("run/billow/power"), num(unix.O_RDWR|unix.O_NONBLOCK))
 
+	if box := i.record.Spec.Sandbox; box != nil {
+		for _, step := range sandboxSteps(box, in) {
+			add(step[0], step[1:]...)
+		}
+	}
 	add("pivot", mnt)
 	add("console", "/dev/console")
-	add("open?", "log", "/var/log/cloud-init-output.log", num(unix.O_CREAT|unix.O_APPEND|unix.O_WRONLY))
+	if i.record.Spec.Sandbox == nil {
+		add("open?", "log", "/var/log/cloud-init-output.log", num(unix.O_CREAT|unix.O_APPEND|unix.O_WRONLY))
+	} else {
+		add("mount", "", "/", "", num(unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NODEV), "")
+	}
 	add("hostname", i.hostname())
 	if len(k.filter) > 0 {
 		add("seccomp", string(k.filter), num(unix.SYS_SECCOMP))
 	}
 	add("caps", strconv.FormatUint(keptCapabilities(), 10))
 	return steps
+}
+
+// sandboxSteps brings the folders into the tree and gives it a /tmp. They are
+// for the first boot only: nobody can have replaced what is named here by links.
+func sandboxSteps(box *driver.Sandbox, in func(string) string) (steps [][]string) {
+	const plain = unix.MS_NOSUID | unix.MS_NODEV
+	for _, f := range box.Folders {
+		at := in(f.Target)
+		steps = append(steps, []string{"mkdir", at, strconv.Itoa(0o755)},
+			[]string{"mount", f.Source, at, "", strconv.Itoa(unix.MS_BIND), ""},
+			[]string{"mount", "", at, "", strconv.Itoa(unix.MS_REMOUNT | unix.MS_BIND | unix.MS_RDONLY | plain), ""})
+	}
+	options := "mode=1777"
+	if box.Scratch > 0 {
+		options += ",size=" + strconv.FormatInt(box.Scratch, 10)
+	}
+	return append(steps, []string{"mount", "tmpfs", in("tmp"), "tmpfs", strconv.Itoa(plain), options})
 }
 
 // overlay gives the mount options for one top directory: the instance's own
