@@ -13,6 +13,7 @@ import (
 
 	"github.com/billow-cloud/billow/api/catalog"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/iam"
 	"github.com/billow-cloud/billow/cloud/sns"
 	"github.com/billow-cloud/billow/wire"
 )
@@ -23,15 +24,12 @@ func (d *Daemon) handler() http.Handler {
 	config := wire.Config{
 		Services: catalog.Services,
 		Backend:  d,
+		Key:      d.key,
+		Trusting: d.config.Auth == AuthNone,
 		Unsigned: map[string]string{"ConfirmSubscription": sns.Name, "Unsubscribe": sns.Name}, // links in messages to subscribers
 		Report: func(c wire.Call, cause error) {
 			d.log.Error("a call failed inside", "service", c.Service, "operation", c.Operation, "request", c.RequestID, "error", cause)
 		},
-	}
-	if d.config.Auth != AuthNone {
-		config.Secret = func(key string) (string, string, bool) {
-			return d.access.SecretAccessKey, d.access.Account, key == d.access.AccessKeyID
-		}
 	}
 	aws := wire.New(config)
 	own := d.ownPages()
@@ -50,14 +48,41 @@ func (d *Daemon) handler() http.Handler {
 func (d *Daemon) Call(ctx context.Context, c wire.Call) (any, error) {
 	d.resetting.RLock()
 	defer d.resetting.RUnlock()
+	caller, known := c.Identity.(cloud.Caller)
+	if !known {
+		caller = cloud.Root(c.Account)
+	}
+	if !caller.Above() {
+		caller.Address = c.Address
+	}
 	out, err := d.loop.call(ctx, cloud.Call{
 		Scope: cloud.Scope{Account: c.Account, Region: c.Region}, RequestID: c.RequestID,
-		Service: c.Service, Operation: c.Operation, In: c.In,
+		Service: c.Service, Operation: c.Operation, In: c.In, Caller: caller,
 	})
 	if err == nil {
 		d.instances.moments.await(ctx, out)
 	}
 	return out, err
+}
+
+// key finds out whose an access key is: the server's own, which is an account's root, or one that IAM gave out.
+func (d *Daemon) key(ctx context.Context, id string) (wire.Key, bool) {
+	if id == d.access.AccessKeyID {
+		root := cloud.Root(d.access.Account)
+		root.Key = id
+		return wire.Key{Secret: d.access.SecretAccessKey, Account: d.access.Account, Identity: root}, true
+	}
+	if !strings.HasPrefix(id, "AKIA") && !strings.HasPrefix(id, "ASIA") {
+		return wire.Key{}, false
+	}
+	d.resetting.RLock()
+	defer d.resetting.RUnlock()
+	out, err := d.loop.call(ctx, cloud.Call{Service: iam.Name, Operation: "access-key", In: &iam.KeyInput{AccessKey: id}})
+	if err != nil {
+		return wire.Key{}, false
+	}
+	k := out.(*iam.KeyOutput)
+	return wire.Key{Secret: k.Secret, Account: k.Caller.Account, Token: k.Token, Expired: k.Expired, Identity: k.Caller}, true
 }
 
 func (d *Daemon) ownPages() http.Handler {

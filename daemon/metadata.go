@@ -21,6 +21,8 @@ import (
 type metadataServer struct {
 	key []byte // signs tokens
 	ask func(r *http.Request, in *ec2.MetadataInput) (*ec2.MetadataOutput, error)
+	// credentials answers with those of an instance's role.
+	credentials func(w http.ResponseWriter, r *http.Request, in *ec2.CredentialsInput)
 }
 
 const (
@@ -36,7 +38,7 @@ func (d *Daemon) metadata() http.Handler {
 			return nil, err
 		}
 		return out.(*ec2.MetadataOutput), nil
-	}}
+	}, credentials: d.instanceCredentials}
 }
 
 func (m *metadataServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -56,6 +58,10 @@ func (m *metadataServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !m.admitted(r, data):
 		refuse(w, http.StatusUnauthorized)
 	default:
+		if role, ok := roleAsked(r.URL.Path, data); ok {
+			m.credentials(w, r, &ec2.CredentialsInput{PrivateIP: source, Role: role})
+			return
+		}
 		answerMetadata(w, r.URL.Path, data)
 	}
 }

@@ -55,14 +55,14 @@ type full struct {
 }
 
 func newFull(t *testing.T) (*full, string) {
-	f := &full{t: t, h: New(Config{Services: catalog.Services, Secret: testSecrets})}
+	f := &full{t: t, h: New(Config{Services: catalog.Services, Key: testKeys})}
 	srv := httptest.NewServer(f)
 	t.Cleanup(srv.Close)
 	return f, srv.URL
 }
 
-func testSecrets(key string) (string, string, bool) {
-	return testSecret, "111122223333", key == testKey
+func testKeys(_ context.Context, key string) (Key, bool) {
+	return Key{Secret: testSecret, Account: "111122223333"}, key == testKey
 }
 
 func (f *full) ServeHTTP(w http.ResponseWriter, r *http.Request) {

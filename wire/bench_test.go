@@ -57,7 +57,7 @@ func groups() *asapi.DescribeAutoScalingGroupsOutput {
 // benchServer measures whole requests over keep-alive connections to loopback, signatures checked. Client and server
 // share the process: what it prints is above what the server uses.
 func benchServer(b *testing.B, out any, service, form string) {
-	h := New(Config{Services: catalog.Services, Backend: &discard{out}, Secret: testSecrets, Now: func() time.Time { return testNow }})
+	h := New(Config{Services: catalog.Services, Backend: &discard{out}, Key: testKeys, Now: func() time.Time { return testNow }})
 	srv := httptest.NewServer(h)
 	defer srv.Close()
 	signed := signedRequestB(b, srv.URL, form, service)
@@ -80,7 +80,7 @@ func benchServer(b *testing.B, out any, service, form string) {
 
 // benchHandler measures the handler alone, without the connection.
 func benchHandler(b *testing.B, out any, service, form string) {
-	h := New(Config{Services: catalog.Services, Backend: &discard{out}, Secret: testSecrets, Now: func() time.Time { return testNow }})
+	h := New(Config{Services: catalog.Services, Backend: &discard{out}, Key: testKeys, Now: func() time.Time { return testNow }})
 	client := signedRequestB(b, "http://localhost:4566", form, service)
 	r := httptest.NewRequest("POST", "/", nil)
 	r.Header, r.Host, r.ContentLength = client.Header, "localhost:4566", int64(len(form))

@@ -130,7 +130,7 @@ func TestFaults(t *testing.T) {
 // TestErrorShapes gives the SDK's clients an error in each protocol and checks the code, message and status they see.
 func TestErrorShapes(t *testing.T) {
 	b := &recorder{}
-	srv := httptest.NewServer(New(Config{Services: catalog.Services, Backend: b, Secret: testSecrets}))
+	srv := httptest.NewServer(New(Config{Services: catalog.Services, Backend: b, Key: testKeys}))
 	defer srv.Close()
 	clients, ctx := sdkClients(srv.URL, 1), context.Background()
 	calls := map[string]func() error{

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"reflect"
 	"runtime/debug"
@@ -40,7 +41,8 @@ func New(c Config) *Handler {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	h := &Handler{config: c, verifier: verifier{secret: c.Secret, now: c.Now}, large: make(chan struct{}, maxLarge)}
+	c.Trusting = c.Trusting || c.Key == nil
+	h := &Handler{config: c, verifier: verifier{now: c.Now}, large: make(chan struct{}, maxLarge)}
 	for _, s := range c.Services {
 		h.services = append(h.services, newService(s))
 	}
@@ -135,7 +137,7 @@ func (h *Handler) carryOut(x *exchange, r *http.Request) (out reflect.Value, op 
 	rest := h.routeREST(x, r, sig)
 	bodyErr := h.read(x, r)
 	var hash [sha256.Size]byte
-	if bodyErr == nil && h.config.Secret != nil {
+	if bodyErr == nil && !h.config.Trusting {
 		hash = sha256.Sum256(x.raw)
 	}
 	if bodyErr == nil {
@@ -201,8 +203,19 @@ func (h *Handler) authenticate(x *exchange, r *http.Request, s *signature, wrong
 		}
 		x.call.AccessKey, x.call.SessionToken, x.call.Region = s.accessKey, s.token, s.region
 	}
-	if h.config.Secret == nil {
-		if isAccount(x.call.AccessKey) {
+	x.call.Address, _, _ = net.SplitHostPort(r.RemoteAddr)
+	var key Key
+	known := false
+	if s != nil && h.config.Key != nil && !(h.config.Trusting && isAccount(s.accessKey)) {
+		key, known = h.config.Key(r.Context(), s.accessKey)
+	}
+	if h.config.Trusting {
+		switch {
+		case known && key.Expired:
+			return authError(x, expiredToken, "")
+		case known:
+			x.call.Account, x.call.Identity = key.Account, key.Identity
+		case isAccount(x.call.AccessKey):
 			x.call.Account = x.call.AccessKey
 		}
 		return nil
@@ -216,9 +229,11 @@ func (h *Handler) authenticate(x *exchange, r *http.Request, s *signature, wrong
 		}
 		return authError(x, missing, "")
 	}
-	account, err := h.verifier.verify(x, r, s, hash)
-	x.call.Account = account
-	return err
+	if !known {
+		return authError(x, unknownKey, "")
+	}
+	x.call.Account, x.call.Identity = key.Account, key.Identity
+	return h.verifier.verify(x, r, s, key, hash)
 }
 
 func isAccount(s string) bool {

@@ -3,6 +3,7 @@ package wire
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"net/http"
 	"net/url"
@@ -85,8 +86,7 @@ func readSignature(r *http.Request) (s *signature, wrong string) {
 
 // verifier checks signatures.
 type verifier struct {
-	secret func(accessKey string) (secret, account string, ok bool)
-	now    func() time.Time
+	now func() time.Time
 
 	mu   sync.RWMutex
 	keys map[signingScope][sha256.Size]byte
@@ -97,33 +97,29 @@ type signingScope struct{ secret, date, region, service string }
 // maxKeys bounds the cache of signing keys; a full one starts afresh.
 const maxKeys = 4096
 
-// verify checks the signature of a request whose body has the given hash, and gives the signer's account.
-func (v *verifier) verify(x *exchange, r *http.Request, s *signature, bodyHash [sha256.Size]byte) (account string, err error) {
-	secret, account, ok := v.secret(s.accessKey)
-	if !ok {
-		return "", authError(x, unknownKey, "")
-	}
+// verify checks the signature, with a key, of a request whose body has the given hash.
+func (v *verifier) verify(x *exchange, r *http.Request, s *signature, k Key, bodyHash [sha256.Size]byte) error {
 	if s.headers == "" || s.value == "" || s.stamp == "" {
-		return "", authError(x, incomplete, "Authorization header requires 'Credential', 'SignedHeaders', 'Signature' and an 'X-Amz-Date'.")
+		return authError(x, incomplete, "Authorization header requires 'Credential', 'SignedHeaders', 'Signature' and an 'X-Amz-Date'.")
 	}
 	if wrong, kind := v.timely(s); wrong != "" {
-		return "", authError(x, kind, wrong)
+		return authError(x, kind, wrong)
 	}
 	if x.svc != nil && s.service != x.svc.Signing {
-		return "", authError(x, mismatch, "Credential should be scoped to correct service: '"+x.svc.Signing+"'.")
+		return authError(x, mismatch, "Credential should be scoped to correct service: '"+x.svc.Signing+"'.")
 	}
 	if wrong := unsigned(r, s.headers); wrong != "" {
-		return "", authError(x, mismatch, wrong)
+		return authError(x, mismatch, wrong)
 	}
 	payload := hex.EncodeToString(bodyHash[:])
 	if claimed := r.Header.Get("X-Amz-Content-Sha256"); claimed == "UNSIGNED-PAYLOAD" {
 		payload = claimed
 	} else if claimed != "" && claimed != payload {
-		return "", authError(x, mismatch, "The provided 'x-amz-content-sha256' header does not match what was computed.")
+		return authError(x, mismatch, "The provided 'x-amz-content-sha256' header does not match what was computed.")
 	}
 	given, err := hex.DecodeString(s.value)
 	if err != nil {
-		return "", authError(x, mismatch, "")
+		return authError(x, mismatch, "")
 	}
 	canonical := sha256.Sum256(canonicalRequest(nil, r, s, payload))
 	b := make([]byte, 0, 256)
@@ -131,11 +127,17 @@ func (v *verifier) verify(x *exchange, r *http.Request, s *signature, bodyHash [
 	b = append(append(b, s.stamp...), '\n')
 	b = append(append(append(append(append(append(b, s.date...), '/'), s.region...), '/'), s.service...), "/aws4_request\n"...)
 	b = hex.AppendEncode(b, canonical[:])
-	key := v.signingKey(signingScope{secret, s.date, s.region, s.service})
+	key := v.signingKey(signingScope{k.Secret, s.date, s.region, s.service})
 	if !hmac.Equal(mac(key[:], b), given) {
-		return "", authError(x, mismatch, "")
+		return authError(x, mismatch, "")
 	}
-	return account, nil
+	if k.Token != "" && subtle.ConstantTimeCompare([]byte(k.Token), []byte(s.token)) == 0 {
+		return authError(x, unknownKey, "")
+	}
+	if k.Expired {
+		return authError(x, expiredToken, "")
+	}
+	return nil
 }
 
 // timely checks the signature's instant against the wall clock.
@@ -322,6 +324,7 @@ const (
 	unknownKey
 	mismatch
 	expired
+	expiredToken
 )
 
 // authError words a failed authentication. Text is used where the code has none of its own.
@@ -334,6 +337,8 @@ func authError(x *exchange, kind authKind, text string) error {
 		unknownKey: {Code: "InvalidClientTokenId", Message: "The security token included in the request is invalid.", Status: 403},
 		mismatch:   {Code: "SignatureDoesNotMatch", Message: wrongSignature, Status: 403},
 		expired:    {Code: "SignatureDoesNotMatch", Status: 403},
+
+		expiredToken: {Code: "ExpiredToken", Message: "The security token included in the request is expired", Status: 403},
 	}
 	e := query[kind]
 	if text != "" {
@@ -342,15 +347,15 @@ func authError(x *exchange, kind authKind, text string) error {
 	switch {
 	case x.protocol == api.EC2 && (kind == unknownKey || kind == mismatch):
 		e = api.Error{Code: "AuthFailure", Status: 401, Message: "AWS was not able to validate the provided access credentials"}
-	case x.protocol == api.EC2 && kind == expired:
+	case x.protocol == api.EC2 && (kind == expired || kind == expiredToken):
 		e = api.Error{Code: "RequestExpired", Status: 400, Message: "Request has expired."}
 	case x.protocol == api.RestJSON:
 		codes := [...]string{missing: "MissingAuthenticationTokenException", incomplete: "IncompleteSignatureException",
-			unknownKey: "UnrecognizedClientException", mismatch: "InvalidSignatureException", expired: "InvalidSignatureException"}
+			unknownKey: "UnrecognizedClientException", mismatch: "InvalidSignatureException", expired: "InvalidSignatureException", expiredToken: "ExpiredTokenException"}
 		e.Code, e.Status = codes[kind], 403
 	case (x.protocol == api.JSON || x.protocol == api.CBOR) && (x.svc == nil || !x.svc.QueryCompatible):
 		codes := [...]string{missing: "MissingAuthenticationTokenException", incomplete: "IncompleteSignatureException",
-			unknownKey: "UnrecognizedClientException", mismatch: "InvalidSignatureException", expired: "InvalidSignatureException"}
+			unknownKey: "UnrecognizedClientException", mismatch: "InvalidSignatureException", expired: "InvalidSignatureException", expiredToken: "ExpiredTokenException"}
 		e.Code, e.Status = codes[kind], 400
 	}
 	return &e

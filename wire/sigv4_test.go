@@ -36,11 +36,47 @@ func (r *recorder) Call(_ context.Context, c Call) (any, error) {
 var testNow = time.Date(2026, 9, 27, 4, 49, 13, 0, time.UTC)
 
 func newTestHandler(b Backend, signed bool) *Handler {
-	c := Config{Services: catalog.Services, Backend: b, Now: func() time.Time { return testNow }}
+	c := Config{Services: catalog.Services, Backend: b, Trusting: !signed, Now: func() time.Time { return testNow }}
 	if signed {
-		c.Secret = testSecrets
+		c.Key = testKeys
 	}
 	return New(c)
+}
+
+// TestSessionKeys: the keys of a session are good with its token only, and until it ends; also a handler that takes every
+// signature knows whose they are.
+func TestSessionKeys(t *testing.T) {
+	for _, c := range []struct {
+		trusting, expired bool
+		token             string
+		code              string
+	}{
+		{token: "tok/en"}, {token: "another", code: "InvalidClientTokenId"}, {token: "", code: "InvalidClientTokenId"},
+		{token: "tok/en", expired: true, code: "ExpiredToken"}, {trusting: true, token: "another"}, {trusting: true, expired: true, code: "ExpiredToken"},
+	} {
+		b := &recorder{}
+		h := New(Config{Services: catalog.Services, Backend: b, Now: func() time.Time { return testNow }, Trusting: c.trusting,
+			Key: func(_ context.Context, key string) (Key, bool) {
+				return Key{Secret: testSecret, Account: "111122223333", Token: "tok/en", Expired: c.expired, Identity: "alice"}, key == testKey
+			}})
+		r, err := http.NewRequest("POST", "http://127.0.0.1:4780/", strings.NewReader(autoscalingForm))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		creds := aws.Credentials{AccessKeyID: testKey, SecretAccessKey: testSecret, SessionToken: c.token}
+		if err := v4.NewSigner().SignHTTP(context.Background(), creds, r, hashOf(autoscalingForm), "autoscaling", "us-east-1", testNow); err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, asServed(r, autoscalingForm))
+		switch {
+		case c.code != "" && !strings.Contains(w.Body.String(), "<Code>"+c.code+"</Code>"):
+			t.Errorf("%+v: %d %s", c, w.Code, w.Body)
+		case c.code == "" && (len(b.calls) != 1 || b.calls[0].Identity != "alice" || b.calls[0].Account != "111122223333"):
+			t.Errorf("%+v: %d %s, %+v", c, w.Code, w.Body, b.calls)
+		}
+	}
 }
 
 const autoscalingForm = "Action=DescribeAutoScalingGroups&Version=2011-01-01&AutoScalingGroupNames.member.1=a+b%2Fc"
@@ -182,7 +218,7 @@ func TestPresigned(t *testing.T) {
 // TestPresignClient takes what the STS client presigns, as a cluster's token is.
 func TestPresignClient(t *testing.T) {
 	b := &recorder{}
-	h := New(Config{Services: catalog.Services, Backend: b, Secret: testSecrets})
+	h := New(Config{Services: catalog.Services, Backend: b, Key: testKeys})
 	srv := httptest.NewServer(h)
 	defer srv.Close()
 	client := sdkClients(srv.URL, 1)["sts"].(*sts.Client)
@@ -305,7 +341,7 @@ var _ = api.Query
 // TestUnsignedOperations: a link in a message is followed by somebody who has no keys.
 func TestUnsignedOperations(t *testing.T) {
 	b := &recorder{}
-	h := New(Config{Services: catalog.Services, Backend: b, Secret: testSecrets, Unsigned: map[string]string{"ConfirmSubscription": "sns"}})
+	h := New(Config{Services: catalog.Services, Backend: b, Key: testKeys, Unsigned: map[string]string{"ConfirmSubscription": "sns"}})
 	link := "http://127.0.0.1:4566/?Action=ConfirmSubscription&TopicArn=arn%3Aaws%3Asns%3Aus-east-1%3A123456789012%3Anews&Token=abc"
 	if w := serve(h, httptest.NewRequest("GET", link, nil)); w.Code != 200 || len(b.calls) != 1 {
 		t.Fatalf("%d %s", w.Code, w.Body)

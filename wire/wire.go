@@ -24,7 +24,9 @@ type Call struct {
 	Account      string // 12 digits
 	Region       string
 	AccessKey    string // empty if the request was not signed
-	SessionToken string // as sent; whoever gave it out must check it
+	SessionToken string // as sent
+	Identity     any    // of the Key that signed; nil without one
+	Address      string // that the request came from, without the port
 	Service      string // name of the api.Service, "autoscaling"
 	Operation    string // "SetDesiredCapacity"
 	RequestID    string
@@ -42,9 +44,11 @@ type Config struct {
 	Services []*api.Service // catalog.Services
 	Backend  Backend
 
-	// Secret gives the secret of an access key and the account it belongs to. Without it (--auth none) nothing is
-	// checked and unsigned requests are taken: an access key of 12 digits selects that account.
-	Secret func(accessKey string) (secret, account string, ok bool)
+	// Key finds out what is known of an access key; without it the handler is Trusting.
+	Key func(ctx context.Context, accessKey string) (Key, bool)
+	// Trusting (--auth none) takes requests whose signature is wrong or missing: an access key of 12 digits selects that
+	// account. Keys that are known keep their account and identity.
+	Trusting bool
 
 	// Unsigned names operations that are carried out without a signature, too, since what they are given is secret enough
 	// (a token that went out in a message), and their services. Such a request is a link: nothing in it but the operation
@@ -55,6 +59,15 @@ type Config struct {
 	Now func() time.Time
 	// Report gets what a client must not see: the cause behind an InternalFailure. The default drops it.
 	Report func(c Call, cause error)
+}
+
+// Key is what is known of an access key.
+type Key struct {
+	Secret   string
+	Account  string
+	Token    string // of a session: the request must carry it
+	Expired  bool
+	Identity any // whose it is; comes back in Call
 }
 
 // What a request gets when it says nothing else.

@@ -331,6 +331,9 @@ func (r *roster) checkLaunch() error {
 // wrapped gives an error of EC2 as one of Auto Scaling.
 func wrapped(head string, err error) error {
 	if e, ok := err.(*api.Error); ok {
+		if e.Code == "UnauthorizedOperation" {
+			return &api.Error{Code: "AccessDenied", Status: e.Status, Message: e.Message}
+		}
 		return invalid("%s%s", head, e.Message)
 	}
 	return err

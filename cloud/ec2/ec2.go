@@ -16,6 +16,7 @@ import (
 
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
+	"github.com/billow-cloud/billow/cloud/iam"
 	"github.com/billow-cloud/billow/cloud/ssm"
 	"github.com/billow-cloud/billow/cloud/table"
 )
@@ -47,6 +48,8 @@ type Options struct {
 	InstanceLimit int
 	// NoVolumes says in a sentence why this host has no volumes but the root ones; empty when it has.
 	NoVolumes string
+	// Identities has the instance profiles that instances may have; nil: every name is one, without a role.
+	Identities *iam.Service
 	// DNSSuffix ends public host names; empty is amazonaws.com.
 	DNSSuffix string
 }

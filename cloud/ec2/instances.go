@@ -53,7 +53,8 @@ type Instance struct {
 	KeyName         string
 	UserData        []byte
 	IamProfile      string // ARN
-	Monitoring      bool   // detailed
+	IamProfileID    string
+	Monitoring      bool // detailed
 	EbsOptimized    bool
 	CPUCredits      string
 	Tenancy         string
@@ -86,6 +87,8 @@ type Instance struct {
 	StatusOK  time.Time // when the status checks pass; zero when not running
 
 	ChecksPassed bool // it was told that they have
+
+	ProfileAssociation string // "iip-assoc-...", while it has a profile
 
 	TargetLifecycleState string // Auto Scaling's, for the metadata service
 }
@@ -122,6 +125,9 @@ func instanceParts(id string, i Instance) []string {
 	}
 	for _, v := range i.Volumes {
 		parts = append(parts, v.ID)
+	}
+	if i.ProfileAssociation != "" {
+		parts = append(parts, i.ProfileAssociation)
 	}
 	if i.ClientToken != "" {
 		parts = append(parts, tokenPart(i.ClientToken))

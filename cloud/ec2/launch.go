@@ -58,6 +58,8 @@ type plan struct {
 	subnet  Subnet
 	groups  []string
 	devices []Device // the root first
+
+	profileID string
 }
 
 // UserDataLimit is how long user data may be before encoding (EC-IN-07).
@@ -109,9 +111,12 @@ func (p plan) templateTags() []Tag {
 	return []Tag{{"aws:ec2launchtemplate:id", p.TemplateID}, {"aws:ec2launchtemplate:version", p.TemplateVersion}}
 }
 
-// ValidateLaunch makes the same checks as Launch and nothing else.
+// ValidateLaunch makes the same checks as Launch and nothing else, and sees that the caller may use the launch template.
 func (s *Service) ValidateLaunch(tx *cloud.Tx, r LaunchRequest) error {
 	s.home(tx)
+	if err := s.mayLaunch(tx, r); err != nil {
+		return err
+	}
 	_, err := s.plan(tx, r)
 	return err
 }
@@ -126,7 +131,7 @@ func (s *Service) launchOne(tx *cloud.Tx, p plan, reservation string, index int,
 		ID: tx.ID("i-"), State: Pending, Changed: now, ReservationID: reservation, LaunchIndex: index, ClientToken: p.ClientToken,
 		RequesterID: p.RequesterID, Created: now.Truncate(time.Second), LaunchTime: now.Truncate(time.Second),
 		ImageID: p.image.ID, ImageContent: p.image.Content, Architecture: p.image.Architecture, InstanceType: p.kind.Name, KeyName: p.KeyName,
-		UserData: p.UserData, IamProfile: p.IamProfile, Monitoring: api.Value(p.Monitoring), EbsOptimized: api.Value(p.EbsOptimized),
+		UserData: p.UserData, IamProfile: p.IamProfile, IamProfileID: p.profileID, Monitoring: api.Value(p.Monitoring), EbsOptimized: api.Value(p.EbsOptimized),
 		CPUCredits: p.CPUCredits, Tenancy: p.Tenancy, PlacementGroup: p.PlacementGroup, TemplateID: p.TemplateID, TemplateVersion: p.TemplateVersion,
 		Metadata: p.Metadata, DisableAPITermination: api.Value(p.DisableAPITermination), DisableAPIStop: api.Value(p.DisableAPIStop),
 		ShutdownBehaviour: p.ShutdownBehaviour, SourceDestCheck: true, VPCID: p.subnet.VPCID, SubnetID: p.subnet.ID, Zone: p.subnet.Zone,
@@ -136,6 +141,9 @@ func (s *Service) launchOne(tx *cloud.Tx, p plan, reservation string, index int,
 	i.Volumes = s.makeDevices(tx, p, i.ID, i.Zone)
 	if p.AssociatePublicIP != nil {
 		i.AutoPublicIP = *p.AssociatePublicIP
+	}
+	if i.IamProfile != "" {
+		i.ProfileAssociation = tx.ID("iip-assoc-")
 	}
 	if p.Spot {
 		i.Lifecycle = "spot"
@@ -312,8 +320,8 @@ func (p *plan) findRest(s *Service, tx *cloud.Tx) error {
 	case p.PlacementGroup != "":
 		return api.Errorf("InvalidPlacementGroup.Unknown", "The Placement Group '%s' is unknown.", p.PlacementGroup)
 	}
-	if p.IamProfile != "" && !strings.HasPrefix(p.IamProfile, "arn:") {
-		p.IamProfile = "arn:aws:iam::" + tx.Scope.Account + ":instance-profile/" + p.IamProfile
+	if err := p.findProfile(s, tx); err != nil {
+		return err
 	}
 	if err := p.findDevices(s, tx); err != nil {
 		return err

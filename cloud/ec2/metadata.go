@@ -25,8 +25,10 @@ type MetadataOutput struct {
 	// A path that has others below it is a directory, listed by the next words, directories with a slash.
 	Items    []MetadataItem
 	UserData []byte // /latest/user-data; nil is 404
-	IamRole  string // name of the instance profile; credentials are not made here
 }
+
+// credentialsPath is where the credentials of an instance's role are.
+const credentialsPath = "meta-data/iam/security-credentials/"
 
 // MetadataItem is one leaf.
 type MetadataItem struct{ Path, Value string }
@@ -39,9 +41,6 @@ func (s *Service) metadata(tx *cloud.Tx, in *MetadataInput) (*MetadataOutput, er
 	}
 	out := &MetadataOutput{InstanceID: i.ID, Scope: scope, Options: i.Metadata, UserData: i.UserData}
 	tx.In(scope, func() { out.Items = s.metadataItems(tx, i) })
-	if i.IamProfile != "" {
-		out.IamRole = i.IamProfile[strings.LastIndexByte(i.IamProfile, '/')+1:]
-	}
 	return out, nil
 }
 
@@ -100,8 +99,11 @@ func (s *Service) metadataItems(tx *cloud.Tx, i Instance) []MetadataItem {
 	put("services/partition", "aws")
 	if i.IamProfile != "" {
 		put("iam/info", jsonText(struct{ Code, LastUpdated, InstanceProfileArn, InstanceProfileId string }{
-			"Success", i.LaunchTime.Format(time.RFC3339), i.IamProfile, profileID(i.IamProfile),
+			"Success", i.LaunchTime.Format(time.RFC3339), i.IamProfile, i.IamProfileID,
 		}))
+	}
+	if r, ok := s.profileRole(tx, i); ok { // the leaf is made when it is asked for: see CredentialsInput
+		items = append(items, MetadataItem{Path: credentialsPath + r.Name})
 	}
 	if i.Metadata.InstanceTags == "enabled" { // EC-IN-09
 		for _, t := range s.Tags(tx, i.ID) {

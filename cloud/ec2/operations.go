@@ -31,7 +31,7 @@ func handle[In, Out any](s *Service, name string, h func(*cloud.Tx, *In) (*Out, 
 }
 
 func (s *Service) makeOperations() []cloud.Operation {
-	return append(append(s.addressOperations(), s.storageOperations()...), []cloud.Operation{
+	return append(append(append(s.addressOperations(), s.storageOperations()...), s.profileOperations()...), []cloud.Operation{
 		handle(s, "AuthorizeSecurityGroupEgress", s.AuthorizeSecurityGroupEgress).StoredOnly(notEnforced),
 		handle(s, "AuthorizeSecurityGroupIngress", s.AuthorizeSecurityGroupIngress).StoredOnly(notEnforced),
 		handle(s, "CreateDefaultVpc", s.CreateDefaultVpc),
@@ -145,7 +145,7 @@ const (
 	notEnforced    = "rules are stored: the host does not enforce them"
 	templateStored = "members that RunInstances only stores, and InstanceRequirements, are stored"
 	runStored      = "volume types, speeds and encryption, CreditSpecification, EbsOptimized, " +
-		"IamInstanceProfile and the Spot market option are stored; KernelId, RamdiskId, CpuOptions, CapacityReservationSpecification, " +
+		"and the Spot market option are stored; KernelId, RamdiskId, CpuOptions, CapacityReservationSpecification, " +
 		"HibernationOptions, EnclaveOptions, LicenseSpecifications, MaintenanceOptions, PrivateDnsNameOptions, IPv6 members and ElasticGpus " +
 		"are not kept"
 )

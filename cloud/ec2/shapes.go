@@ -1,10 +1,6 @@
 package ec2
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"strings"
-
 	shape "github.com/billow-cloud/billow/api/ec2"
 	"github.com/billow-cloud/billow/cloud"
 )
@@ -135,7 +131,7 @@ func (d describer) shape(row Instance) shape.Instance {
 		out.StateReason = &shape.StateReason{Code: &i.StateReason.Code, Message: &i.StateReason.Message}
 	}
 	if i.IamProfile != "" {
-		out.IamInstanceProfile = &shape.IamInstanceProfile{Arn: &i.IamProfile, Id: new(profileID(i.IamProfile))}
+		out.IamInstanceProfile = &shape.IamInstanceProfile{Arn: &i.IamProfile, Id: &i.IamProfileID}
 	}
 	if i.PrivateIP != "" {
 		out.PrivateDnsName = new(privateDNS(d.tx.Scope.Region, i.PrivateIP))
@@ -205,10 +201,4 @@ func monitoring(i Instance) string {
 		return "enabled"
 	}
 	return "disabled"
-}
-
-// profileID is the ID of an instance profile, which is only known by its ARN here.
-func profileID(arn string) string {
-	sum := sha256.Sum256([]byte(arn))
-	return "AIPA" + strings.ToUpper(hex.EncodeToString(sum[:8]))
 }

@@ -51,7 +51,7 @@ func New(o Options) *cloud.Cloud {
 		topics.Endpoint, queues.Endpoint = o.Endpoint, o.Endpoint
 	}
 	parameters := ssm.New()
-	instances := ec2.New(metrics, parameters, ec2.Options{AnyImage: o.AnyImage, PublicPool: o.PublicPool, NoVolumes: o.NoVolumes})
+	instances := ec2.New(metrics, parameters, ec2.Options{Identities: identities, AnyImage: o.AnyImage, PublicPool: o.PublicPool, NoVolumes: o.NoVolumes})
 	balancers := elbv2.New(instances, metrics, elbv2.Options{DNSSuffix: o.DNSSuffix, NoRoutes: o.NoRoutes})
 	classic := elb.New(balancers, instances, metrics)
 	groups := autoscaling.New(instances, balancers, classic, metrics, topics)
@@ -59,6 +59,8 @@ func New(o Options) *cloud.Cloud {
 		groups.Remember()
 	}
 	functions := lambda.New(identities, metrics, topics)
-	return cloud.New(o.Seed, identities, sts.New(identities), texts, metrics, queues, topics, parameters, instances, balancers, classic, groups,
+	c := cloud.New(o.Seed, identities, sts.New(identities), texts, metrics, queues, topics, parameters, instances, balancers, classic, groups,
 		functions, events.New(events.Below(identities, topics, instances, functions)))
+	c.Authorize(authorizer(identities, instances, groups))
+	return c
 }

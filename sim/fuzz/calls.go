@@ -60,6 +60,8 @@ var unlearned = map[string]bool{
 	"events": true,
 	"lambda": true,
 	"logs":   true,
+	"iam":    true, "sts.AssumeRole": true, "sts.GetSessionToken": true, "sts.DecodeAuthorizationMessage": true, "sts.GetAccessKeyInfo": true,
+	"ec2.AssociateIamInstanceProfile": true, "ec2.DisassociateIamInstanceProfile": true, "ec2.ReplaceIamInstanceProfileAssociation": true,
 }
 
 // implemented lists the operations of the tables that the control plane has.
