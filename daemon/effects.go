@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/sns"
 	"github.com/billow-cloud/billow/store"
 )
 
@@ -112,7 +113,7 @@ func (e *effects) start(ctx context.Context, w cloud.Effect) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	queue, busy := e.queues[key]
-	if n := len(queue); n > 0 && reflect.TypeOf(queue[n-1]) == reflect.TypeOf(w) {
+	if n := len(queue); n > 0 && repeats(queue[n-1], w) {
 		queue[n-1] = w // the same wish, made again before its turn came
 		return
 	}
@@ -120,6 +121,15 @@ func (e *effects) start(ctx context.Context, w cloud.Effect) {
 	if !busy {
 		go e.work(ctx, key)
 	}
+}
+
+// repeats tells whether a wish is one that waits, made again. Two messages to one subscriber are not.
+func repeats(waiting, w cloud.Effect) bool {
+	if m, ok := w.(sns.DeliverHTTP); ok {
+		before, _ := waiting.(sns.DeliverHTTP)
+		return m.MessageID == before.MessageID
+	}
+	return reflect.TypeOf(waiting) == reflect.TypeOf(w)
 }
 
 // work carries out what is queued for one key, and ends with the queue.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/sns"
 	"github.com/billow-cloud/billow/store"
 )
 
@@ -85,6 +86,16 @@ func TestARepeatedWishReplacesTheOneThatWaits(t *testing.T) {
 	e.drain()
 	if got := strings.Join(order, ","); !strings.HasSuffix(got, "again 9") || len(order) > 3 {
 		t.Errorf("carried out %v", got)
+	}
+}
+
+// TestMessagesToOneSubscriberAllGo: of those that wait none replaces another, but a message that is sent again.
+func TestMessagesToOneSubscriberAllGo(t *testing.T) {
+	message := func(id string, attempt int) sns.DeliverHTTP {
+		return sns.DeliverHTTP{SubscriptionARN: "s", MessageID: id, Attempt: attempt}
+	}
+	if repeats(message("a", 1), message("b", 1)) || !repeats(message("a", 1), message("a", 2)) {
+		t.Error("messages take each other's place")
 	}
 }
 
