@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -18,6 +19,8 @@ import (
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/billow-cloud/billow/api"
 	ec2api "github.com/billow-cloud/billow/api/ec2"
@@ -502,6 +505,9 @@ func TestMetadataTokens(t *testing.T) {
 		{a, "GET", "/latest/meta-data/instance-id", []string{tokenHeader, token}, 200, "i-1"},
 		{a, "GET", "/2021-07-15/meta-data/instance-id", []string{tokenHeader, token}, 200, "i-1"},
 		{a, "GET", "/latest/meta-data/", []string{tokenHeader, token}, 200, "instance-id\nplacement/"},
+		{a, "GET", "/", []string{tokenHeader, token}, 200, "latest"},
+		{a, "POST", "/latest/api/token", []string{ttlHeader, "60"}, 403, "Forbidden"},
+		{a, "GET", "/latest/api/token", nil, 405, "Method Not Allowed"},
 		{a, "GET", "/latest/", []string{tokenHeader, token}, 200, "dynamic\nmeta-data\nuser-data"},
 		{a, "GET", "/latest/meta-data/none", []string{tokenHeader, token}, 404, "Not Found"},
 		{a, "GET", "/latest/user-data", []string{tokenHeader, token}, 404, "Not Found"},
@@ -527,6 +533,40 @@ func TestMetadataTokens(t *testing.T) {
 	if status, _ := ask(a, "GET", "/latest/meta-data/instance-id"); status != 403 {
 		t.Errorf("switched off: %d", status)
 	}
+}
+
+// EC-MD-03: a token goes no further than the instance's hop limit.
+func TestMetadataHopLimit(t *testing.T) {
+	m := &metadataServer{key: random(32), ask: func(*http.Request, *ec2.MetadataInput) (*ec2.MetadataOutput, error) {
+		return &ec2.MetadataOutput{Options: ec2.MetadataOptions{HTTPEndpoint: "enabled", HopLimit: 3}}, nil
+	}}
+	conns := make(chan net.Conn, 1)
+	server := httptest.NewUnstartedServer(m)
+	server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		conns <- c
+		return keepConn(ctx, c)
+	}
+	server.Start()
+	defer server.Close()
+	r, err := http.NewRequest("PUT", server.URL+"/latest/api/token", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set(ttlHeader, "60")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	raw, err := (<-conns).(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Control(func(fd uintptr) {
+		if hops, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_TTL); hops != 3 || err != nil {
+			t.Errorf("the answer may go %d hops: %v", hops, err)
+		}
+	})
 }
 
 // TestKeysOf12DigitsAreAccounts: with --auth none they select whose cloud it is; all others are the default account's.

@@ -35,7 +35,7 @@ func (d *Daemon) serveInside(ctx context.Context, parts *sync.WaitGroup) {
 			d.log.Warn("instances will miss something", "address", address, "error", err)
 			return
 		}
-		server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+		server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, ConnContext: keepConn}
 		parts.Go(func() { server.Serve(l) })
 		context.AfterFunc(ctx, func() { server.Close() })
 	}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/ec2"
@@ -70,15 +73,37 @@ func (m *metadataServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (m *metadataServer) token(w http.ResponseWriter, r *http.Request, data *ec2.MetadataOutput) {
 	ttl, err := strconv.Atoi(r.Header.Get(ttlHeader))
 	switch {
-	case r.Method != http.MethodPut:
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		refuse(w, http.StatusMethodNotAllowed)
+	case r.Method != http.MethodPut:
+		refuse(w, http.StatusForbidden) // as above
 	case r.Header.Get("X-Forwarded-For") != "":
 		refuse(w, http.StatusForbidden)
 	case err != nil || ttl < 0 || ttl > maxTTL:
 		refuse(w, http.StatusBadRequest)
 	default:
+		limitHops(r, data.Options.HopLimit)
 		w.Header().Set(ttlHeader, strconv.Itoa(ttl))
 		fmt.Fprint(w, m.sign(data.InstanceID, time.Now().Add(time.Duration(ttl)*time.Second)))
+	}
+}
+
+type connKey struct{}
+
+// keepConn is an http.Server's ConnContext: limitHops finds the connection again.
+func keepConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// limitHops has the answer, with the token, go as far as the instance allows (EC-MD-03): with 1 it does not get through to
+// who hides behind the instance.
+func limitHops(r *http.Request, hops int) {
+	c, ok := r.Context().Value(connKey{}).(*net.TCPConn)
+	if !ok || hops < 1 {
+		return
+	}
+	if raw, err := c.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_TTL, hops) })
 	}
 }
 
@@ -106,7 +131,11 @@ func (m *metadataServer) admitted(r *http.Request, data *ec2.MetadataOutput) boo
 
 // answerMetadata serves a leaf, or lists what is below a path.
 func answerMetadata(w http.ResponseWriter, path string, data *ec2.MetadataOutput) {
-	_, below, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/") // the version, "latest", is any
+	version, below, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/") // any is "latest"
+	if version == "" {
+		fmt.Fprint(w, "latest")
+		return
+	}
 	below = strings.Trim(below, "/")
 	if below == "user-data" {
 		if data.UserData == nil {

@@ -141,6 +141,10 @@ func TestMetadata(t *testing.T) {
 		"instance-id": id, "ami-id": *i.ImageId, "instance-type": "t3.micro", "local-ipv4": *i.PrivateIpAddress, "public-ipv4": *i.PublicIpAddress,
 		"placement/availability-zone": "us-east-1a", "placement/availability-zone-id": "use1-az1", "placement/region": "us-east-1", "security-groups": "default",
 		"network/interfaces/macs/" + *i.NetworkInterfaces[0].MacAddress + "/subnet-id": *i.SubnetId, "instance-life-cycle": "on-demand",
+		"network/interfaces/macs/" + *i.NetworkInterfaces[0].MacAddress + "/ipv4-associations/" + *i.PublicIpAddress: *i.PrivateIpAddress,
+		"events/maintenance/scheduled": "[]", "events/maintenance/history": "[]",
+		// EC-MD-06: not there, as long as nothing is noticed.
+		"spot/instance-action": "", "spot/termination-time": "", "events/recommendations/rebalance": "", "autoscaling/target-lifecycle-state": "",
 	} {
 		if got := items["meta-data/"+path]; got != want {
 			t.Errorf("%s: %q, want %q", path, got, want)

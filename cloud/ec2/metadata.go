@@ -77,12 +77,15 @@ func (s *Service) metadataItems(tx *cloud.Tx, i Instance) []MetadataItem {
 	put("local-ipv4", i.PrivateIP)
 	put("mac", i.MAC)
 	for _, x := range [][2]string{
-		{"device-number", "0"}, {"interface-id", i.InterfaceID}, {"local-hostname", host}, {"local-ipv4s", i.PrivateIP}, {"mac", i.MAC},
+		{"device-number", "0"}, {"network-card", "0"}, {"interface-id", i.InterfaceID}, {"local-hostname", host}, {"local-ipv4s", i.PrivateIP}, {"mac", i.MAC},
 		{"owner-id", tx.Scope.Account}, {"public-hostname", public}, {"public-ipv4s", i.PublicIP}, {"security-group-ids", strings.Join(i.SecurityGroupIDs, "\n")},
 		{"security-groups", strings.Join(names, "\n")}, {"subnet-id", i.SubnetID}, {"subnet-ipv4-cidr-block", n.CIDR}, {"vpc-id", i.VPCID},
 		{"vpc-ipv4-cidr-block", v.CIDR}, {"vpc-ipv4-cidr-blocks", v.CIDR},
 	} {
 		put("network/interfaces/macs/"+i.MAC+"/"+x[0], x[1])
+	}
+	if i.PublicIP != "" {
+		put("network/interfaces/macs/"+i.MAC+"/ipv4-associations/"+i.PublicIP, i.PrivateIP)
 	}
 	put("placement/availability-zone", i.Zone)
 	put("placement/availability-zone-id", ZoneID(i.Zone))
