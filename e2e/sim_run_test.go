@@ -36,7 +36,7 @@ type figures struct {
 			Requests float64 `json:"requests"`
 			InTime   float64 `json:"in_time_share"`
 			Hours    float64 `json:"instance_hours"`
-			Optimum  float64 `json:"optimum_hours"`
+			Optimum  float64 `json:"lower_bound_hours"`
 			Cost     float64 `json:"cost"`
 			Actions  int     `json:"actions"`
 			Most     int     `json:"max_instances"`
@@ -68,8 +68,8 @@ func TestSimRun(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v: %s", err, failed)
 	}
-	for _, want := range []string{"web, 2026-05-04 00:00 to 2026-05-06 00:00", "Instance-hours", "In time", "triggered policy cpu50 changing the desired capacity",
-		"load.csv: Its values are 5 min apart", "groups.json:3: the launch template of web is not in the files: its instances are taken for m5.large",
+	for _, want := range []string{"web, 2026-05-04 00:00 to 2026-05-06 00:00 UTC", "Instance-hours", "In time", "triggered policy cpu50 changing the desired capacity",
+		"load.csv: its values are 5 min apart", "groups.json:3: the launch template of web is not in the files: its instances are taken for m5.large",
 		"one m5.large serves 8.84 requests per second, so that the peak of 86.7 needs 70 % of its MaxSize 20 at 70 % CPU"} {
 		if !strings.Contains(strings.Join(strings.Fields(out), " "), want) { // causes are wrapped
 			t.Errorf("no %q in\n%.2000s", want, out)
@@ -150,9 +150,9 @@ func TestSimRefused(t *testing.T) {
 		{[]string{"run", "groups.json", "policies.json", "--load", negative}, negative + ":3: -1 is negative; a load cannot be"},
 		{[]string{"run", "groups.json", zero, "--load", "load.csv"}, zero + ":1: policy p of web: TargetValue must be greater than 0 and at most 2^360"},
 		{[]string{"run", "policies.json", "--load", "load.csv"}, "policies.json:3: policy cpu50 is of the group web, which is not in the files; there is none"},
-		{[]string{"run", "groups.json", "--load", "api=load.csv"}, "--load api=load.csv: there is no group api; there are web"},
-		{[]string{"run", "groups.json", "--load", "load.csv", "--from", "2027-01-01"}, "there is no load from 2027-01-01 00:00 to 2026-05-06 00:00: it goes from 2026-05-04 00:00 to 2026-05-06 00:00"},
-		{[]string{"run", "groups.json", "--load", "load.csv", "--from", "noon"}, "--from noon: is not a time: 2006-01-02 15:04, in UTC"},
+		{[]string{"run", "groups.json", "--load", "api=load.csv"}, "--load api=load.csv: there is no group api; there is web"},
+		{[]string{"run", "groups.json", "--load", "load.csv", "--from", "2027-01-01"}, "--from 2027-01-01 is after the end of the load, which goes from 2026-05-04 00:00 to 2026-05-06 00:00 UTC"},
+		{[]string{"run", "groups.json", "--load", "load.csv", "--from", "noon"}, "--from: noon is not a time; it is written 2006-01-02 15:04, which is in UTC (--zone), or 2006-01-02T15:04:05Z"},
 		{[]string{"run", "groups.json", "--load", "load.csv", "--world", wrong}, wrong + `:2: a model has no field "boots"`},
 		{[]string{"run", "groups.json", "--load", "load.csv", "--zone", "Mars"}, `--zone: there is no time zone "Mars"`},
 		{[]string{"run", "groups.json", "--load", "load.csv", "--html", filepath.Join(dir, "no", "r.html")}, filepath.Join(dir, "no", "r.html") + " cannot be written: no such file or directory"},
@@ -202,8 +202,8 @@ func TestSimTells(t *testing.T) {
 		t.Fatal(failed)
 	}
 	for _, want := range []string{"groups.json:3: web has neither policies nor schedules in the files: it stays at 5.",
-		model + ": event 1 (zone-down) is in the zone f, where no group is", model + ": event 2 (kill) is after the end of the run",
-		"The load goes from 2026-05-04 00:00 to 2026-05-06 00:00; in the rest of the run there is none.", "Optimum: the fewest instance-hours with 99 % in time"} {
+		model + ":1: event 1 (zone-down) is in the zone f, where no group is", model + ":1: event 2 (kill) is after the end of the run",
+		"The load goes from 2026-05-04 00:00 to 2026-05-06 00:00 UTC; in the rest of the run there is none.", "Lower bound: with fewer instance-hours nobody has 99 % in time"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

@@ -33,6 +33,7 @@ type instance struct {
 	wished   bool // it was launched
 	up       bool // it can serve
 	gone     bool
+	boots    int // how often it was told to boot, or to stop: what was begun before does not count
 
 	// As the fleet knows it.
 	touched, serving, billed bool
@@ -45,12 +46,12 @@ func (e *engine) wish(effect cloud.Effect) {
 		e.launch(w.Spec.ID)
 	case ec2.StartInstance:
 		if i := e.instances[w.Spec.ID]; i != nil && !i.up && !i.gone {
-			e.fact(i.fate.Boot, ec2.InstanceRunning{ID: i.id})
-			e.at(e.now.Add(i.fate.Boot), func() cloud.Fact { i.up = !i.gone; e.touch(i); return nil })
+			e.boot(i)
 		}
 	case ec2.StopInstance:
 		if i := e.instances[w.ID]; i != nil {
 			i.up = false
+			i.boots++
 			e.touch(i)
 		}
 		e.fact(stopTakes, ec2.InstanceStopped{ID: w.ID})
@@ -87,16 +88,24 @@ func (e *engine) launch(id string) {
 		return
 	}
 	e.touch(i)
-	e.at(e.now.Add(i.fate.Boot), func() cloud.Fact {
-		if i.gone {
-			return nil
-		}
-		i.up = true
-		return ec2.InstanceRunning{ID: id}
-	})
+	e.boot(i)
 	if i.fate.DiesAt > 0 {
 		e.at(e.now.Add(i.fate.DiesAt), func() cloud.Fact { return e.kill(i) })
 	}
+}
+
+// boot has an instance serve after a while, unless it is gone by then, or was stopped.
+func (e *engine) boot(i *instance) {
+	i.boots++
+	this := i.boots
+	e.at(e.now.Add(i.fate.Boot), func() cloud.Fact {
+		if i.gone || i.boots != this {
+			return nil
+		}
+		i.up = true
+		e.touch(i)
+		return ec2.InstanceRunning{ID: i.id}
+	})
 }
 
 // kill ends an instance that nobody wished to end.

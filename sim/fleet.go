@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/billow-cloud/billow/api"
 	shape "github.com/billow-cloud/billow/api/autoscaling"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/autoscaling"
@@ -31,7 +30,6 @@ type fleet struct {
 	targetGroup string  // ARN of the first that is attached and in service; empty if there is none
 	deltas      []delta // what has changed in this step, by kind
 	changed     bool
-	target      float64 // utilization that a policy tracks; 0 if none does
 	rest        float64 // of a request: traffic is counted in whole ones
 
 	place    uint64 // in the order of names
@@ -107,9 +105,6 @@ func (e *engine) follow(changes []table.Change) {
 		case *autoscaling.Activity:
 			scope, key := split(c.Key)
 			e.fleetOf(scope, row.Group).record.activity(key, row)
-		case *autoscaling.Policy:
-			scope, _ := split(c.Key)
-			e.fleetOf(scope, row.Group).aim(row)
 		case *elbv2.TargetGroup:
 			e.checks[row.ARN] = time.Duration(row.Check.Interval) * time.Second
 		case *elbv2.Listener:
@@ -121,17 +116,6 @@ func (e *engine) follow(changes []table.Change) {
 		case nil:
 			e.forget(c.Table, c.Key)
 		}
-	}
-}
-
-// aim takes over the utilization that a policy tracks, for the summary; of several the lowest counts.
-func (f *fleet) aim(p *autoscaling.Policy) {
-	c := p.TargetTracking
-	if m := c.PredefinedMetricSpecification; m == nil || api.Value(m.PredefinedMetricType) != "ASGAverageCPUUtilization" {
-		return
-	}
-	if v := api.Value(c.TargetValue); f.target == 0 || v < f.target {
-		f.target = v
 	}
 }
 
@@ -167,9 +151,7 @@ func (e *engine) enlist(scope string, m *autoscaling.Member) {
 		return
 	}
 	f := e.fleetOf(scope, m.Group)
-	if i.fleet != f {
-		i.fleet = f
-	}
+	i.fleet = f
 	if kind, ok := f.ready.Kind(m.InstanceType); ok {
 		i.kind = kind
 	} else if e.failed == nil {

@@ -58,7 +58,7 @@ func (e *engine) outcomes() []outcome.Outcome {
 		}
 		o.Summary.FailedLaunches = f.failures
 		f.record.write(&o, e.From)
-		o.Summarize(f.target)
+		o.Summarize(0)
 		all = append(all, o)
 	}
 	slices.SortStableFunc(all, func(a, b outcome.Outcome) int { return strings.Compare(a.Group, b.Group) })
@@ -79,14 +79,7 @@ func (r *record) write(o *outcome.Outcome, from time.Time) {
 		})
 	}
 	for _, c := range r.changes {
-		o.Summary.Actions++
-		if c.to > c.from {
-			o.Summary.Outs++
-			o.Summary.LargestAction = max(o.Summary.LargestAction, c.to-c.from)
-		} else {
-			o.Summary.Ins++
-			o.Summary.LargestAction = max(o.Summary.LargestAction, c.from-c.to)
-		}
+		o.Summary.Count(c.from, c.to)
 		if c.activity < len(places) && places[c.activity] >= 0 && r.activities[c.activity].Start.Equal(c.at) {
 			a := &o.Activities[places[c.activity]]
 			a.From, a.To = c.from, c.to

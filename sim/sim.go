@@ -57,7 +57,8 @@ type Timed struct {
 	Call cloud.Call
 }
 
-// Run runs a scenario from nothing. The outcomes are in order of the groups' names.
+// Run runs a scenario from nothing. The outcomes are in order of the groups' names. What utilization a group's policies
+// keep to, and so the minutes over it, is for the caller to say (outcome.Summarize, setup.Target).
 func Run(s Scenario) ([]outcome.Outcome, error) {
 	e, err := newEngine(s, freshCloud(s))
 	if err != nil {

@@ -11,7 +11,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -53,7 +55,7 @@ func main() {
 	}
 	line, err := parser.Parse(args)
 	if err != nil {
-		err = fmt.Errorf("%w (%s --help tells what there is)", err, commandOf(err))
+		err = fmt.Errorf("%s (%s --help tells what there is)", needed.ReplaceAllString(err.Error(), "a value is needed"), commandOf(err))
 	} else {
 		err = line.Run()
 	}
@@ -70,11 +72,15 @@ func main() {
 	}
 }
 
+// needed is what the parser says where a flag has no value: 'expected value value but got "EOL" (<EOL>)'.
+var needed = regexp.MustCompile(`expected \w+ value but got .*\(.*\)(; perhaps try .*)?|missing value, expecting .*`)
+
 // commandOf is the command whose flags or arguments are wrong.
 func commandOf(err error) string {
 	var wrong *kong.ParseError
 	if errors.As(err, &wrong) && wrong.Context != nil && wrong.Context.Command() != "" {
-		return "billow " + wrong.Context.Command()
+		command, _, _ := strings.Cut(wrong.Context.Command(), " <")
+		return "billow " + command
 	}
 	return "billow"
 }

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -80,7 +81,7 @@ func (c *simCompare) run(ctx context.Context) error {
 		return err
 	}
 	show.end()
-	return c.write(fmt.Sprintf("%s, %s to %s", group, stamp(j.from), stamp(j.to)), j.notes, append(all, refs...))
+	return c.write(fmt.Sprintf("%s, %s to %s UTC", group, stamp(j.from), stamp(j.to)), j.notes, append(all, refs...))
 }
 
 func (c *simCompare) with() ([]string, error) {
@@ -119,7 +120,7 @@ func (c *simCompare) variants(j *simJob, group string) ([]variant, error) {
 		if slices.ContainsFunc(all, func(v variant) bool { return v.name == name }) {
 			return nil, fmt.Errorf("--variant %s: there is a variant %s already", text, name)
 		}
-		s, err := setup.ReadVariant(c.Files, strings.Split(files, ","), setup.Options{Start: j.from})
+		s, err := setup.ReadVariant(c.Files, strings.Split(files, ","), c.options(j.from))
 		if err != nil {
 			return nil, err
 		}
@@ -162,7 +163,7 @@ func (j *simJob) runAll(ctx context.Context, show *progress, variants []variant,
 }
 
 // deregistration is how long a target is drained unless told otherwise (LB-DR-01).
-const deregistration = 300e9
+const deregistration = 300 * time.Second
 
 // peers are the references' outcomes.
 func (c *simCompare) peers(ctx context.Context, show *progress, j *simJob, group string, with []string, plan world.Plan) ([]outcome.Outcome, error) {
@@ -177,8 +178,8 @@ func (c *simCompare) peers(ctx context.Context, show *progress, j *simJob, group
 	if g.Max == 0 {
 		return nil, nil // the note on the optimum says why
 	}
-	kind, _ := ready.Kind(kindOf(g))
-	s := peers.Setup{Name: group, Trace: j.loads[group], Ready: ready, Type: kindOf(g), Min: g.Min, Max: g.Max, Start: g.Desired, Zones: g.Zones,
+	kind, _ := ready.Kind(g.Type())
+	s := peers.Setup{Name: group, Trace: j.loads[group], Ready: ready, Type: g.Type(), Min: g.Min, Max: g.Max, Start: g.Desired, Zones: g.Zones,
 		Target: c.Target, InTime: j.input.InTime, Optimum: plan.Bound}
 	if g.TargetGroup != "" {
 		s.Drain = deregistration
@@ -210,6 +211,7 @@ func (c *simCompare) peers(ctx context.Context, show *progress, j *simJob, group
 		if err != nil {
 			return nil, err
 		}
+		j.beside(&o, plan)
 		all = append(all, o)
 	}
 	return all, nil

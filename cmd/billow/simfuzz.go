@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,15 +14,17 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
 	"github.com/billow-cloud/billow/sim/fuzz"
+	"github.com/billow-cloud/billow/sim/report"
 )
 
 // simFuzz is `billow sim fuzz`: any number of random runs against the control plane, on all cores.
 type simFuzz struct {
-	Seeds   int           `help:"How many seeds to run: 300, or with --seed 1." placeholder:"N"`
+	Seeds   *int          `help:"How many seeds to run: 300, or with --seed 1." placeholder:"N"`
 	Seed    *uint64       `help:"The seed to run, or the first of them." placeholder:"S"`
 	Steps   int           `help:"How long each run is, in calls of its workload." default:"200" placeholder:"N"`
 	For     time.Duration `help:"Run new seeds for so long, however many they are." placeholder:"DURATION"`
@@ -40,14 +41,22 @@ func (f *simFuzz) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if f.Seeds < 0 || f.Steps < 0 || f.For < 0 {
-		return errors.New("--seeds, --steps and --for must not be negative")
+	switch {
+	case f.Seeds != nil && *f.Seeds <= 0:
+		return errors.New("--seeds must be above 0")
+	case f.Steps <= 0:
+		return errors.New("--steps must be above 0")
+	case f.For < 0:
+		return errors.New("--for must not be negative")
 	}
-	o, n := fuzz.Options{Steps: f.Steps, Faults: faults}, cmp.Or(f.Seeds, fuzzSeeds)
+	o, n := fuzz.Options{Steps: f.Steps, Faults: faults}, fuzzSeeds
 	if f.Seed != nil {
-		o.Seed, n = *f.Seed, cmp.Or(f.Seeds, 1)
+		o.Seed, n = *f.Seed, 1
 	}
-	if f.For > 0 && f.Seeds == 0 {
+	switch {
+	case f.Seeds != nil:
+		n = *f.Seeds
+	case f.For > 0:
 		n = math.MaxInt
 	}
 	debug.SetGCPercent(400) // many small clouds that live shortly
@@ -60,7 +69,7 @@ func (f *simFuzz) Run(ctx context.Context) error {
 		sum.Add(x)
 		f.show(bar, began, &sum)
 		if f.Verbose {
-			fmt.Printf("seed %d: %d inputs, %s of cloud time, trace %016x\n", x.Seed, x.Inputs, x.Virtual.Round(time.Second), x.Trace)
+			fmt.Printf("seed %d: %s inputs, %s of cloud time, trace %016x\n", x.Seed, whole(x.Inputs), x.Virtual.Round(time.Second), x.Trace)
 		}
 	})
 	if bar != nil {
@@ -103,23 +112,21 @@ func (f *simFuzz) show(bar *progressbar.ProgressBar, began time.Time, sum *fuzz.
 // summary prints what was tried.
 func (f *simFuzz) summary(w io.Writer, sum *fuzz.Summary, took time.Duration) {
 	calls, rate := sum.Answered(), float64(sum.Runs)/max(took.Seconds(), 1e-9)
-	t := table.NewWriter()
-	t.SetStyle(table.StyleLight)
-	t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, WidthMax: 90}})
-	t.AppendRow(table.Row{"seeds", fmt.Sprintf("%d, %.1f a second on %d cores", sum.Runs, rate, runtime.NumCPU())})
-	t.AppendRow(table.Row{"steps of the workload", sum.Steps})
-	t.AppendRow(table.Row{"inputs of the control plane", sum.Inputs})
-	t.AppendRow(table.Row{"time of the cloud", fmt.Sprintf("%.0f hours in %s", sum.Hours, took.Round(100*time.Millisecond))})
-	t.AppendRow(table.Row{"calls", fmt.Sprintf("%d succeeded, %d were refused", calls.Good, calls.Refused)})
+	t := report.Table(w)
+	t.AppendRow(table.Row{"seeds", fmt.Sprintf("%s, %.1f a second on %d cores", whole(sum.Runs), rate, runtime.NumCPU())})
+	t.AppendRow(table.Row{"steps of the workload", whole(sum.Steps)})
+	t.AppendRow(table.Row{"inputs of the control plane", whole(sum.Inputs)})
+	t.AppendRow(table.Row{"time of the cloud", fmt.Sprintf("%s hours in %s", report.Number(sum.Hours, 0), took.Round(100*time.Millisecond))})
+	t.AppendRow(table.Row{"calls", fmt.Sprintf("%s succeeded, %s were refused", whole(calls.Good), whole(calls.Refused))})
 	var faults []string
 	for k, n := range sum.Injected {
-		faults = append(faults, fmt.Sprintf("%s %d", fuzz.Fault(k), n))
+		faults = append(faults, fmt.Sprintf("%s%s%s", fuzz.Fault(k), stuck, whole(n)))
 	}
-	t.AppendRow(table.Row{"faults", strings.Join(faults, ", ")})
+	t.AppendRow(table.Row{"faults", strings.ReplaceAll(text.WrapSoft(strings.Join(faults, ", "), 64), stuck, " ")})
 	all, never := len(fuzz.Mutating()), sum.Never()
 	t.AppendRow(table.Row{"operations that change something", fmt.Sprintf("%d of %d succeeded at least once", all-len(never), all)})
 	t.AppendRow(table.Row{"invariants", map[bool]string{true: "all held", false: "broken"}[len(sum.Broken) == 0]})
-	fmt.Fprintln(w, t.Render())
+	t.Render()
 	if !f.Verbose {
 		return
 	}
@@ -128,14 +135,20 @@ func (f *simFuzz) summary(w io.Writer, sum *fuzz.Summary, took time.Duration) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	ops := table.NewWriter()
-	ops.SetStyle(table.StyleLight)
+	fmt.Fprintln(w)
+	ops := report.Table(w, report.Right(2, 3)...)
 	ops.AppendHeader(table.Row{"operation", "succeeded", "refused"})
 	for _, name := range names {
-		ops.AppendRow(table.Row{name, sum.Calls[name].Good, sum.Calls[name].Refused})
+		ops.AppendRow(table.Row{name, whole(sum.Calls[name].Good), whole(sum.Calls[name].Refused)})
 	}
-	fmt.Fprintln(w, ops.Render())
+	ops.Render()
 	if len(never) > 0 {
 		fmt.Fprintln(w, "never succeeded:", strings.Join(never, " "))
 	}
 }
+
+// stuck is a blank at which no line is broken.
+const stuck = "\u00a0"
+
+// whole is a number with thousands set apart.
+func whole[N ~int | ~int64 | ~uint64](n N) string { return report.Number(float64(n), 0) }

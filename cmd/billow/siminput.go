@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,17 +15,19 @@ import (
 	_ "time/tzdata" // zones by name, on hosts without them too
 
 	"github.com/billow-cloud/billow/sim"
+	"github.com/billow-cloud/billow/sim/input"
 	"github.com/billow-cloud/billow/sim/load"
 	"github.com/billow-cloud/billow/sim/outcome"
+	"github.com/billow-cloud/billow/sim/report"
 	"github.com/billow-cloud/billow/sim/setup"
 	"github.com/billow-cloud/billow/sim/world"
 )
 
 // simSource is what a group and its load are read from.
 type simSource struct {
-	Files []string `arg:"" optional:"" help:"JSON that aws describe-* printed (groups, policies, alarms, templates, scheduled actions ...), inputs of calls, or scripts of aws calls, in any order."`
+	Files []string `arg:"" optional:"" help:"JSON that aws describe-* printed (groups, policies, alarms, templates, scheduled actions ...), inputs of calls, or scripts of aws calls, in any order; - is standard input."`
 
-	Load  []string      `help:"Load: CSV (time, value), JSON of aws cloudwatch get-metric-data or get-metric-statistics, an ALB access log or a folder of them. GROUP=FILE where there are several groups." placeholder:"FILE" required:"" sep:"none"`
+	Load  []string      `help:"Load: CSV (time, value), JSON of aws cloudwatch get-metric-data or get-metric-statistics, an ALB access log or a folder of them. GROUP=FILE where there are several groups; - is standard input." placeholder:"FILE" required:"" sep:"none"`
 	Unit  string        `help:"What a value of the load is: count (requests per period), rps, rpm, or percent (CPU; 100 is what one instance can do)." enum:",count,rps,rpm,percent" default:""`
 	Value string        `help:"The column of the CSV, or the Id or Label of the metric, that is the load." placeholder:"NAME"`
 	Zone  string        `help:"Time zone of times that name none, such as Europe/Berlin." default:"UTC"`
@@ -35,9 +38,9 @@ type simSource struct {
 	World       string  `help:"World model (JSON): see billow sim world." placeholder:"FILE"`
 	PerInstance float64 `help:"Requests per second that one instance serves at 100 % CPU; otherwise as the load needs." placeholder:"RATE"`
 
-	From string `help:"Begin of the run (2006-01-02 15:04); otherwise where the load begins." placeholder:"TIME"`
-	To   string `help:"End of the run; otherwise where the load ends." placeholder:"TIME"`
-	Seed uint64 `help:"Decides all that is left to chance." default:"1"`
+	From string  `help:"Begin of the run (2006-01-02 15:04, in the zone of --zone); otherwise where the load begins." placeholder:"TIME"`
+	To   string  `help:"End of the run; otherwise where the load ends." placeholder:"TIME"`
+	Seed *uint64 `help:"Decides all that is left to chance; otherwise the world model's seed, or 1." placeholder:"N"`
 }
 
 // simInput is what a run is made of.
@@ -54,6 +57,8 @@ type simJob struct {
 	loads    map[string]load.Trace
 	groups   []string // that have a load, in order of name
 	world    world.Model
+	model    []byte                 // the JSON of --world
+	zone     *time.Location         // of times that name none
 	worlds   map[string]world.Model // by group, without --world
 	from, to time.Time
 	notes    []string
@@ -69,7 +74,10 @@ func (in *simInput) read() (*simJob, error) {
 	if len(in.Files) == 0 {
 		return nil, errors.New("of which group? give the JSON that aws autoscaling describe-auto-scaling-groups prints, and that of describe-policies")
 	}
-	if j.setup, err = setup.Read(in.Files, setup.Options{}); err != nil {
+	if j.zone, err = time.LoadLocation(in.Zone); err != nil {
+		return nil, fmt.Errorf("--zone: there is no time zone %q", in.Zone)
+	}
+	if j.setup, err = setup.Read(in.Files, in.options(time.Time{})); err != nil {
 		return nil, err
 	}
 	if err := j.readWorld(); err != nil {
@@ -81,7 +89,7 @@ func (in *simInput) read() (*simJob, error) {
 	if err := j.cut(); err != nil {
 		return nil, err
 	}
-	if j.setup, err = setup.Read(in.Files, setup.Options{Start: j.from}); err != nil {
+	if j.setup, err = setup.Read(in.Files, in.options(j.from)); err != nil {
 		return nil, err
 	}
 	j.notes = append(j.notes, j.setup.Notes...)
@@ -91,22 +99,45 @@ func (in *simInput) read() (*simJob, error) {
 	if err := j.checkWorld(); err != nil {
 		return nil, err
 	}
-	j.imagine()
+	if err := j.imagine(); err != nil {
+		return nil, err
+	}
 	j.notes = unique(j.notes)
 	return j, nil
 }
 
-// bounds checks the numbers.
+// options are what files do not tell: the region is then that of the AWS CLI's settings.
+func (in *simInput) options(start time.Time) setup.Options {
+	o := setup.Options{Start: start}
+	for _, name := range []string{"AWS_DEFAULT_REGION", "AWS_REGION"} {
+		if region := os.Getenv(name); region != "" {
+			o.Region, o.Setting = region, name
+		}
+	}
+	return o
+}
+
+// bounds checks what can be checked before anything is read.
 func (in *simInput) bounds() error {
+	standard := 0
+	for _, path := range append(append([]string{in.World}, in.Files...), in.Load...) {
+		if path == input.Standard || strings.HasSuffix(path, "="+input.Standard) {
+			standard++
+		}
+	}
 	switch {
+	case standard > 1:
+		return errors.New("- is standard input, which can stand for one of the files only")
 	case !(in.Scale > 0) || math.IsInf(in.Scale, 0):
 		return errors.New("--scale must be above 0")
 	case !(in.PerInstance >= 0) || math.IsInf(in.PerInstance, 0):
 		return errors.New("--per-instance must not be below 0")
 	case !(in.InTime > 0 && in.InTime <= 1):
 		return errors.New("--in-time must be above 0 and at most 1")
-	case in.Slot < 0 || in.Slot > time.Hour:
+	case in.Slot > time.Hour:
 		return errors.New("--slot must be at most an hour: within a slot the load does not change")
+	case in.Slot < time.Second || in.Slot%time.Second != 0:
+		return fmt.Errorf("--slot must be a whole number of seconds, at least one; it is %v", in.Slot)
 	case in.HookTime < 0:
 		return errors.New("--hook-time must not be below 0")
 	}
@@ -122,35 +153,44 @@ func (j *simJob) checkWorld() error {
 	for _, name := range j.groups {
 		g := j.setup.Find(name)
 		zones = append(zones, g.Zones...)
-		if _, known := j.world.Types[kindOf(g)]; !known && !isAny(j.world) {
-			return fmt.Errorf("%s: it has no instance type %s, which group %s uses; add it to instance_types, or \"*\" for any", j.input.World, kindOf(g), name)
+		if _, known := j.world.Types[g.Type()]; !known && !isAny(j.world) {
+			return fmt.Errorf("%s: it has no instance type %s, which group %s uses; add it to instance_types, or \"*\" for any", input.Name(j.input.World), g.Type(), name)
 		}
 	}
 	for i, e := range j.world.Failures.Events {
 		switch {
 		case e.At >= j.to.Sub(j.from).Seconds():
-			j.notes = append(j.notes, fmt.Sprintf("%s: event %d (%s) is after the end of the run.", j.input.World, i+1, e.Kind))
+			j.notes = append(j.notes, fmt.Sprintf("%s: event %d (%s) is after the end of the run.", j.eventAt(i), i+1, e.Kind))
 		case e.Zone != "" && e.Kind != world.NoMetrics && len(zones) > 0 && !slices.ContainsFunc(zones, e.Affects):
-			j.notes = append(j.notes, fmt.Sprintf("%s: event %d (%s) is in the zone %s, where no group is: nothing comes of it.", j.input.World, i+1, e.Kind, e.Zone))
+			j.notes = append(j.notes, fmt.Sprintf("%s: event %d (%s) is in the zone %s, where no group is: nothing comes of it.", j.eventAt(i), i+1, e.Kind, e.Zone))
 		}
 	}
 	return nil
 }
 
+// eventAt is where the model has an event.
+func (j *simJob) eventAt(n int) string {
+	return fmt.Sprintf("%s:%d", input.Name(j.input.World), world.Line(j.model, "failures", "events", strconv.Itoa(n)))
+}
+
 func isAny(m world.Model) bool { _, any := m.Types["*"]; return any }
 
 // readWorld reads the world model, if there is one.
-func (j *simJob) readWorld() error {
+func (j *simJob) readWorld() (err error) {
+	j.world.Seed = 1
+	if j.input.World != "" {
+		if j.model, err = input.Read(j.input.World); err != nil {
+			return err
+		}
+		if j.world, err = world.Read(input.Name(j.input.World), bytes.NewReader(j.model)); err != nil {
+			return err
+		}
+	}
+	if j.input.Seed != nil {
+		j.world.Seed = *j.input.Seed
+	}
 	if j.input.World == "" {
 		return nil
-	}
-	f, err := os.Open(j.input.World)
-	if err != nil {
-		return fmt.Errorf("%s: %w", j.input.World, unwrapped(err))
-	}
-	defer f.Close()
-	if j.world, err = world.Read(j.input.World, f); err != nil {
-		return err
 	}
 	for _, kind := range slices.Sorted(maps.Keys(j.setup.Stands)) { // a type by its own name counts for the one in its place
 		stands := j.setup.Stands[kind]
@@ -177,7 +217,7 @@ func (j *simJob) perInstance(g *setup.Group) float64 {
 	if j.input.World == "" {
 		return 0
 	}
-	t, own := j.world.Types[kindOf(g)]
+	t, own := j.world.Types[g.Type()]
 	if !own {
 		t = j.world.Types["*"]
 	}
@@ -187,21 +227,10 @@ func (j *simJob) perInstance(g *setup.Group) float64 {
 	return t.PerSecond()
 }
 
-func kindOf(g *setup.Group) string {
-	if len(g.InstanceTypes) == 0 {
-		return setup.DefaultType
-	}
-	return g.InstanceTypes[0]
-}
-
 // mostRate is the most requests per second that are taken for a load.
 const mostRate = 1e15
 
 func (j *simJob) readLoads() error {
-	zone, err := time.LoadLocation(j.input.Zone)
-	if err != nil {
-		return fmt.Errorf("--zone: there is no time zone %q", j.input.Zone)
-	}
 	for _, text := range j.input.Load {
 		group, path, err := j.loadOf(text)
 		if err != nil {
@@ -214,7 +243,7 @@ func (j *simJob) readLoads() error {
 		if per == 0 {
 			per = percentOf
 		}
-		t, err := load.Read(path, load.Options{Unit: load.Unit(j.input.Unit), Value: j.input.Value, Zone: zone, Step: j.input.Slot, Gaps: load.Gaps(j.input.Gaps), PerInstance: per})
+		t, err := load.Read(path, load.Options{Unit: load.Unit(j.input.Unit), Value: j.input.Value, Zone: j.zone, Step: j.input.Slot, Gaps: load.Gaps(j.input.Gaps), PerInstance: per})
 		if err != nil {
 			return err
 		}
@@ -222,10 +251,10 @@ func (j *simJob) readLoads() error {
 			t.Rates[i] *= j.input.Scale
 		}
 		if peak := t.Peak(); peak > mostRate {
-			return fmt.Errorf("%s: times %g it is %.3g requests per second, which is too large for a load", path, j.input.Scale, peak)
+			return fmt.Errorf("%s: times %g it is %.3g requests per second, which is too large for a load", input.Name(path), j.input.Scale, peak)
 		}
 		for _, n := range t.Notes {
-			j.notes = append(j.notes, fmt.Sprintf("%s: %s", path, n))
+			j.notes = append(j.notes, fmt.Sprintf("%s: %s%s", input.Name(path), strings.ToLower(n[:1]), n[1:]))
 		}
 		j.loads[group.Name] = t
 	}
@@ -240,10 +269,10 @@ func (j *simJob) loadOf(text string) (*setup.Group, string, error) {
 		return g, path, nil
 	}
 	if _, err := os.Stat(text); named && err != nil {
-		return nil, "", fmt.Errorf("--load %s: there is no group %s; there are %s", text, name, j.names())
+		return nil, "", fmt.Errorf("--load %s: there is no group %s; %s", text, name, j.names())
 	}
 	if len(j.setup.Groups) != 1 {
-		return nil, "", fmt.Errorf("--load %s: of which group? --load GROUP=%s, of %s", text, filepath.Base(text), j.names())
+		return nil, "", fmt.Errorf("--load %s: of which group? --load GROUP=%s; %s", text, filepath.Base(text), j.names())
 	}
 	return &j.setup.Groups[0], text, nil
 }
@@ -253,7 +282,10 @@ func (j *simJob) names() string {
 	for _, g := range j.setup.Groups {
 		names = append(names, g.Name)
 	}
-	return strings.Join(names, ", ")
+	if len(names) == 1 {
+		return "there is " + names[0]
+	}
+	return "there are " + strings.Join(names, ", ")
 }
 
 // cut leaves of the loads what lies in the run.
@@ -276,20 +308,22 @@ func (j *simJob) cut() error {
 		if x.text == "" {
 			continue
 		}
-		at, err := instantOf(x.text)
+		at, err := instantOf(x.text, j.zone)
 		if err != nil {
-			return fmt.Errorf("%s %s: %w", x.flag, x.text, err)
+			return fmt.Errorf("%s: %w", x.flag, err)
 		}
 		*x.to = at
 	}
-	if j.input.From != "" && j.input.To != "" && !j.from.Before(j.to) {
+	span := fmt.Sprintf("from %s to %s UTC", stamp(first), stamp(last))
+	switch {
+	case j.input.From != "" && j.input.To != "" && !j.from.Before(j.to):
 		return fmt.Errorf("--from %s is not before --to %s", j.input.From, j.input.To)
-	}
-	if !j.from.Before(j.to) || !j.from.Before(last) || !first.Before(j.to) {
-		return fmt.Errorf("there is no load from %s to %s: it goes from %s to %s", stamp(j.from), stamp(j.to), stamp(first), stamp(last))
-	}
-	if j.from.Before(first) || last.Before(j.to) {
-		j.notes = append(j.notes, fmt.Sprintf("The load goes from %s to %s; in the rest of the run there is none.", stamp(first), stamp(last)))
+	case !j.from.Before(last):
+		return fmt.Errorf("--from %s is after the end of the load, which goes %s", j.input.From, span)
+	case !first.Before(j.to):
+		return fmt.Errorf("--to %s is before the beginning of the load, which goes %s", j.input.To, span)
+	case j.from.Before(first) || last.Before(j.to):
+		j.notes = append(j.notes, fmt.Sprintf("The load goes %s; in the rest of the run there is none.", span))
 	}
 	for _, g := range j.groups {
 		j.loads[g] = j.loads[g].Between(j.from, j.to)
@@ -308,15 +342,17 @@ func unique(notes []string) []string {
 	return out
 }
 
+// stamp is an instant in what is printed, by the minute of UTC.
 func stamp(at time.Time) string { return at.UTC().Format("2006-01-02 15:04") }
 
-func instantOf(text string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02"} {
-		if at, err := time.Parse(layout, text); err == nil {
+// instantOf reads an instant; in the zone, if it names none.
+func instantOf(text string, zone *time.Location) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04Z07:00", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"} {
+		if at, err := time.ParseInLocation(layout, text, zone); err == nil {
 			return at.UTC(), nil
 		}
 	}
-	return time.Time{}, errors.New("is not a time: 2006-01-02 15:04, in UTC")
+	return time.Time{}, fmt.Errorf("%s is not a time; it is written 2006-01-02 15:04, which is in %s (--zone), or 2006-01-02T15:04:05Z", text, zone)
 }
 
 // Where nothing says what an instance can do: how much of a group its load's peak needs, or how busy an instance is that
@@ -325,49 +361,78 @@ const (
 	peakShare = 0.7 // of MaxSize
 	peakCPU   = 0.7
 
-	longRequest = 5 // seconds: more than that is told
+	longRequest = 1 // seconds: more than that is told
 )
 
 // imagine makes a world for every group, where there is no model.
-func (j *simJob) imagine() {
-	j.world.Seed = j.input.Seed
+func (j *simJob) imagine() error {
 	if j.input.World != "" {
-		return
+		return nil
 	}
 	for i := range j.setup.Groups {
 		g := &j.setup.Groups[i]
-		per, why := j.perInstance(g), ""
-		peak := j.loads[g.Name].Peak()
-		switch {
-		case per > 0:
-		case j.input.Unit == string(load.Percent):
-			per, why = percentOf, "that is 100 % of its CPU"
-		case j.setup.RequestTarget(g.Name) > 0:
-			target := j.setup.RequestTarget(g.Name)
-			per = rounded(target / 60 / peakCPU)
-			why = fmt.Sprintf("so that its policy's target of %.6g requests per minute is %.0f %% CPU", target, 100*peakCPU)
-		case peak > 0 && g.Max > 0:
-			per = rounded(peak / (peakShare * peakCPU * float64(g.Max)))
-			why = fmt.Sprintf("so that the peak of %s needs %.0f %% of its MaxSize %d at %.0f %% CPU", rounded3(peak), 100*peakShare, g.Max, 100*peakCPU)
-		default:
-			per = percentOf
+		t, loaded := j.loads[g.Name]
+		per, why := j.imagined(g, t)
+		m := defaultWorld(per, g.Type())
+		if t.Service > 0 {
+			m = lasting(per, max(t.Service, leastRequest), g.Type())
 		}
-		m := defaultWorld(per, kindOf(g))
-		m.Seed = j.input.Seed
+		m.Seed = j.world.Seed
+		if err := m.Validate(); err != nil {
+			return fmt.Errorf("no world can be made in which one instance serves %v requests per second: %s", per, strings.TrimPrefix(err.Error(), "world: "))
+		}
 		j.worlds[g.Name] = m
-		if _, loaded := j.loads[g.Name]; !loaded {
+		if !loaded {
 			continue
 		}
-		t := m.Types[kindOf(g)]
+		took := m.Types[g.Type()].ServiceTime.Mean
+		lasts := ""
+		switch {
+		case t.Service > 0 && took <= max(t.Service, leastRequest):
+			lasts = " as the access log says (target_processing_time)"
+		case t.Service > 0:
+			lasts = fmt.Sprintf(" (the access log says %.3g s, but one at a time that would be more than %s a second)", t.Service, rounded3(per))
+		case took > longRequest:
+			j.notes = append(j.notes, fmt.Sprintf("The load of %s is so small for its MaxSize that a request was taken to last %.3g s: say with --per-instance how many an instance serves.", g.Name, took))
+		}
 		if why != "" {
 			why = ", " + why
 		}
-		if t.ServiceTime.Mean > longRequest {
-			j.notes = append(j.notes, fmt.Sprintf("The load of %s is so small for its MaxSize that a request was taken to last %.3g s: say with --per-instance how many an instance serves.", g.Name, t.ServiceTime.Mean))
-		}
-		j.notes = append(j.notes, fmt.Sprintf("World of %s, since no model was given: one %s serves %s requests per second%s; a request takes %.3g s, a boot %.0f s; in time is %.3g s. billow sim world prints a model for --world.",
-			g.Name, kindOf(g), rounded3(per), why, t.ServiceTime.Mean, m.Boot.Mean, m.Deadline))
+		j.notes = append(j.notes, fmt.Sprintf("World of %s, since no model was given: one %s serves %s requests per second%s; a request takes %.3g s%s, a boot %.0f s; in time is %.3g s. billow sim world prints a model for --world.",
+			g.Name, g.Type(), rounded3(per), why, took, lasts, m.Boot.Mean, m.Deadline))
 	}
+	return nil
+}
+
+// leastRequest is the shortest time, in seconds, that a request is taken to last on average: load balancers log milliseconds.
+const leastRequest = 0.001
+
+// imagined is how many requests per second one instance of a group serves where no model says it, and why so many.
+func (j *simJob) imagined(g *setup.Group, t load.Trace) (per float64, why string) {
+	peak, target := t.Peak(), j.setup.RequestTarget(g.Name)
+	switch per := j.perInstance(g); {
+	case per > 0:
+		return per, ""
+	case t.Unit == load.Percent:
+		return percentOf, "that is 100 % of its CPU"
+	case target > 0:
+		per = rounded(target / 60 / peakCPU)
+		why = fmt.Sprintf("so that its policy's target of %.6g requests per minute is %.0f %% CPU", target, 100*peakCPU)
+		return atLeast(per, why, t.Service)
+	case peak > 0 && g.Max > 0:
+		per = rounded(peak / (peakShare * peakCPU * float64(g.Max)))
+		why = fmt.Sprintf("so that the peak of %s needs %.0f %% of its MaxSize %d at %.0f %% CPU", rounded3(peak), 100*peakShare, g.Max, 100*peakCPU)
+		return atLeast(per, why, t.Service)
+	}
+	return percentOf, ""
+}
+
+// atLeast is what an instance serves that works on one request at a time, where it is known how long they last.
+func atLeast(per float64, why string, service float64) (float64, string) {
+	if service = max(service, leastRequest); service > leastRequest && per*service < 1 {
+		return rounded(1 / service), "that is one at a time"
+	}
+	return per, why
 }
 
 func rounded3(v float64) string { return strconv.FormatFloat(rounded(v), 'f', -1, 64) }
@@ -393,20 +458,25 @@ func (j *simJob) scenario(name string, s setup.Setup) sim.Scenario {
 		hooks[h] = j.input.HookTime
 	}
 	return sim.Scenario{
-		Name: name, Seed: j.input.Seed, Setup: s.Apply, Loads: j.loads, World: j.world, Worlds: j.worlds, From: j.from, To: j.to, Hooks: hooks,
+		Name: name, Seed: j.world.Seed, Setup: s.Apply, Loads: j.loads, World: j.world, Worlds: j.worlds, From: j.from, To: j.to, Hooks: hooks,
 	}
 }
 
-// judge compares an outcome with the optimum, and with its policies' target.
+// judge compares an outcome with what nobody can do without, and with its policies' target.
 func (j *simJob) judge(o *outcome.Outcome, s setup.Setup, plan world.Plan) {
 	g := s.Find(o.Group)
 	ready, err := world.Prepare(j.worldOf(o.Group))
 	if g == nil || err != nil {
 		return
 	}
-	kind, _ := ready.Kind(kindOf(g))
+	kind, _ := ready.Kind(g.Type())
 	o.Summarize(s.Target(o.Group, ready.PerSecond(kind)))
 	o.Summary.Compare(plan.Bound)
+	j.beside(o, plan)
+}
+
+// beside puts a plan's instances beside those of an outcome, and tells if it serves nothing.
+func (j *simJob) beside(o *outcome.Outcome, plan world.Plan) {
 	t := j.loads[o.Group]
 	for i := range o.Points {
 		at := o.Points[i].At.Sub(t.Start)
@@ -414,7 +484,17 @@ func (j *simJob) judge(o *outcome.Outcome, s setup.Setup, plan world.Plan) {
 			o.Points[i].Optimum = plan.Instances[n]
 		}
 	}
+	switch answered := o.Summary.InTime + o.Summary.Late; {
+	case o.Summary.Requests == 0:
+	case answered == 0:
+		j.notes = append(j.notes, fmt.Sprintf("%s serves nothing: none of its requests is answered, so that its instance-hours are no saving.", o.Name))
+	case answered < hardly:
+		j.notes = append(j.notes, fmt.Sprintf("%s serves hardly anything: %s of its requests are answered, so that its instance-hours are no saving.", o.Name, report.Share(answered)))
+	}
 }
+
+// hardly is a share of the requests that is next to nothing.
+const hardly = 0.05
 
 // optimum is what one who knows the load would have, or why there is no such plan.
 func (j *simJob) optimum(group string) (world.Plan, error) {
@@ -426,13 +506,14 @@ func (j *simJob) optimum(group string) (world.Plan, error) {
 	if g.Max == 0 {
 		return world.Plan{}, errors.New("its MaxSize is 0")
 	}
-	kind, known := ready.Kind(kindOf(g))
+	kind, known := ready.Kind(g.Type())
 	if !known {
 		return world.Plan{}, nil // the run says it
 	}
 	plan, err := ready.Optimum(j.loads[group], world.Aim{Kind: kind, InTime: j.input.InTime, Min: g.Min, Max: g.Max})
 	if err == nil {
-		j.notes = unique(append(j.notes, fmt.Sprintf("Optimum: the fewest instance-hours with %.6g %% in time, for one who knows the load (--in-time).", 100*j.input.InTime)))
+		j.notes = unique(append(j.notes, fmt.Sprintf("Lower bound: with fewer instance-hours nobody has %.6g %% in time (--in-time), not even one who knows the load. "+
+			"The optimum in plots and CSV is a plan for one who does, in whole instances: a little more.", 100*j.input.InTime)))
 	}
 	return plan, err
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"github.com/billow-cloud/billow/sim/input"
 	"github.com/billow-cloud/billow/sim/outcome"
 	"github.com/billow-cloud/billow/sim/report"
 )
@@ -34,9 +36,17 @@ type simOutput struct {
 
 // check tells before a long run what will not work after it.
 func (s *simOutput) check() error {
-	for _, path := range []string{s.HTML, s.CSV, s.PNG, s.SVG} {
+	flags := map[string]string{} // by the file that they name
+	for _, o := range [][2]string{{"--html", s.HTML}, {"--csv", s.CSV}, {"--png", s.PNG}, {"--svg", s.SVG}} {
+		flag, path := o[0], o[1]
 		if path == "" {
 			continue
+		}
+		if whole, err := filepath.Abs(path); err == nil {
+			if flags[whole] != "" {
+				return fmt.Errorf("%s and %s are the same file: %s", flags[whole], flag, path)
+			}
+			flags[whole] = flag
 		}
 		_, missing := os.Stat(path)
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
@@ -49,16 +59,6 @@ func (s *simOutput) check() error {
 		}
 	}
 	return nil
-}
-
-// simFigures is the JSON of one outcome.
-type simFigures struct {
-	Name       string             `json:"name"`
-	Group      string             `json:"group"`
-	From       time.Time          `json:"from"`
-	To         time.Time          `json:"to"`
-	Summary    outcome.Summary    `json:"summary"`
-	Activities []outcome.Activity `json:"activities,omitempty"`
 }
 
 // write prints the outcomes and writes the files.
@@ -108,16 +108,15 @@ func (s *simOutput) write(title string, notes []string, all []outcome.Outcome) e
 
 func (s *simOutput) printJSON(w io.Writer, notes []string, all []outcome.Outcome) error {
 	type figures struct {
-		Notes    []string     `json:"notes"`
-		Outcomes []simFigures `json:"outcomes"`
+		Notes    []string          `json:"notes"`
+		Outcomes []outcome.Outcome `json:"outcomes"` // without Points, which CSV has
 	}
 	f := figures{Notes: notes}
 	for _, o := range all {
-		x := simFigures{Name: o.Name, Group: o.Group, From: o.From, To: o.To, Summary: o.Summary}
-		if s.Activities {
-			x.Activities = o.Activities
+		if o.Points = nil; !s.Activities {
+			o.Activities = nil
 		}
-		f.Outcomes = append(f.Outcomes, x)
+		f.Outcomes = append(f.Outcomes, o)
 	}
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
@@ -144,12 +143,7 @@ func writeFile(path string, write func(io.Writer) error) error {
 }
 
 // unwrapped is an error about a file without its name and that of the system call.
-func unwrapped(err error) error {
-	if path, ok := errors.AsType[*os.PathError](err); ok {
-		return path.Err
-	}
-	return err
-}
+func unwrapped(err error) error { return input.Reason(err) }
 
 // interrupted is the error of a run in short, if it is that of an interrupt.
 func interrupted(ctx context.Context, err error) error {

@@ -55,12 +55,12 @@ func (r *simRun) run(ctx context.Context) error {
 	if title == "" {
 		title = strings.Join(j.groups, ", ")
 	}
-	return r.write(fmt.Sprintf("%s, %s to %s", title, stamp(j.from), stamp(j.to)), j.notes, all)
+	return r.write(fmt.Sprintf("%s, %s to %s UTC", title, stamp(j.from), stamp(j.to)), j.notes, all)
 }
 
-// noOptimum is the note on why.
+// noOptimum is the note on why there is none.
 func noOptimum(group string, err error) string {
-	return fmt.Sprintf("There is no optimum for %s: %s.", group, strings.TrimPrefix(err.Error(), "world: "))
+	return fmt.Sprintf("There is no optimum for %s, and no lower bound: %s.", group, strings.TrimPrefix(err.Error(), "world: "))
 }
 
 // loaded are the outcomes of groups that have a load.

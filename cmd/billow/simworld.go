@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -16,14 +18,32 @@ type simWorld struct {
 
 // Run prints a model.
 func (s *simWorld) Run() error {
+	switch {
+	case !(s.PerInstance > 0):
+		return errors.New("--per-instance must be above 0")
+	case strings.TrimSpace(s.Type) == "":
+		return errors.New("--type must not be empty; * is any type")
+	}
+	m := defaultWorld(s.PerInstance, s.Type)
+	if err := m.Validate(); err != nil {
+		return fmt.Errorf("--per-instance %v: %s", s.PerInstance, strings.TrimPrefix(err.Error(), "world: "))
+	}
 	out := json.NewEncoder(os.Stdout)
 	out.SetIndent("", "  ")
-	return out.Encode(defaultWorld(s.PerInstance, s.Type))
+	return out.Encode(m)
 }
 
 // defaultWorld is world.Default for one instance type, with what AWS asks for it.
 func defaultWorld(perInstance float64, kind string) world.Model {
-	m := world.Default(perInstance)
+	return of(kind, world.Default(perInstance))
+}
+
+// lasting is world.Lasting for one instance type.
+func lasting(perInstance, service float64, kind string) world.Model {
+	return of(kind, world.Lasting(perInstance, service))
+}
+
+func of(kind string, m world.Model) world.Model {
 	t := m.Types["*"]
 	t.Price = price(kind)
 	m.Types = map[string]world.Type{kind: t}

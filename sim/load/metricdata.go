@@ -41,7 +41,7 @@ func (c *collector) metricData(in *bufio.Reader) error {
 		return err
 	}
 	if w.token != "" {
-		c.say("it has a NextToken: CloudWatch has more values, which are not in the file.")
+		c.say("It has a NextToken: CloudWatch has more values, which are not in the file.")
 	}
 	switch {
 	case w.statistics:
@@ -98,7 +98,7 @@ func (c *collector) choose(metrics []metric) (metric, error) {
 
 func (c *collector) result(m metric) error {
 	if m.status == "PartialData" {
-		c.say("CloudWatch gave a part of the metric %s only (StatusCode PartialData): values may be missing.", m.id)
+		c.say("Of the metric %s it has a part only (StatusCode PartialData): values may be missing.", m.id)
 	}
 	if m.label == "CPUUtilization" && c.options.Unit == "" {
 		if err := c.setUnit(Percent); err != nil {

@@ -316,8 +316,8 @@ func TestPartOfMetricData(t *testing.T) {
 		notes []string
 	}{
 		{page("A", "Complete", ""), nil},
-		{page("A", "PartialData", ""), []string{"a part of the metric a only (StatusCode PartialData)"}},
-		{page("A", "Complete", `, "NextToken": "x"`), []string{"it has a NextToken"}},
+		{page("A", "PartialData", ""), []string{"Of the metric a it has a part only (StatusCode PartialData)"}},
+		{page("A", "Complete", `, "NextToken": "x"`), []string{"It has a NextToken"}},
 		{page("A", "PartialData", `, "NextToken": "x"`) + "\n" + strings.ReplaceAll(page("A", "Complete", ""), "10:0", "10:1"), []string{"8 of 12 slots"}},
 		{page("CPUUtilization", "Complete", ""), []string{"the work of one instance"}},
 	} {

@@ -27,7 +27,7 @@ func (o *Outcome) Summarize(target float64) {
 			}
 		}
 	}
-	o.Summary.TimeToReact = o.reaction()
+	o.Summary.TimeToReact = o.reaction().Seconds()
 }
 
 // reaction is the median time from the start of a slot with more load than capacity to the start of the next one without:
@@ -60,25 +60,28 @@ func (o *Outcome) CountActions() {
 	s := &o.Summary
 	s.Actions, s.Outs, s.Ins, s.LargestAction = 0, 0, 0, 0
 	for _, a := range o.Activities {
-		change := a.To - a.From
-		switch {
-		case change > 0:
-			s.Outs++
-		case change < 0:
-			s.Ins++
-			change = -change
-		default:
-			continue
-		}
-		s.Actions++
-		s.LargestAction = max(s.LargestAction, change)
+		s.Count(a.From, a.To)
 	}
 }
 
-// Compare sets how many instance-hours would have been enough, and how far above them the run is.
-func (s *Summary) Compare(optimumHours float64) {
-	s.OptimumHours, s.AboveOptimum = optimumHours, 0
-	if optimumHours > 0 {
-		s.AboveOptimum = s.InstanceHours/optimumHours - 1
+// Count counts a change of the desired capacity, if it is one.
+func (s *Summary) Count(from, to int) {
+	switch {
+	case to > from:
+		s.Outs++
+	case to < from:
+		s.Ins++
+	default:
+		return
+	}
+	s.Actions++
+	s.LargestAction = max(s.LargestAction, to-from, from-to)
+}
+
+// Compare sets how many instance-hours nobody can do without, and how far above them the run is; 0 is not known.
+func (s *Summary) Compare(lowerBound float64) {
+	s.LowerBound, s.AboveBound = lowerBound, nil
+	if lowerBound > 0 {
+		s.AboveBound = new(s.InstanceHours/lowerBound - 1)
 	}
 }

@@ -1,6 +1,8 @@
 package outcome
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 )
@@ -25,14 +27,14 @@ func TestSummarizeByHand(t *testing.T) {
 	if s.MinutesOverTarget != 6 { // 1, 2, 3, 4, 7 and 11: 75 % is not above 75 %
 		t.Errorf("%v minutes over target", s.MinutesOverTarget)
 	}
-	if s.TimeToReact != 2*time.Minute { // the median of 3 and 1
+	if s.TimeToReact != 120 { // the median of 3 and 1
 		t.Errorf("%v to react", s.TimeToReact)
 	}
 	if s.Actions != 3 || s.Outs != 2 || s.Ins != 1 || s.LargestAction != 3 {
 		t.Errorf("%d actions, %d out, %d in, largest %d", s.Actions, s.Outs, s.Ins, s.LargestAction)
 	}
-	if s.AboveOptimum != 0.5 {
-		t.Errorf("%v above the optimum", s.AboveOptimum)
+	if *s.AboveBound != 0.5 {
+		t.Errorf("%v above the lower bound", *s.AboveBound)
 	}
 	var none Outcome
 	none.Summarize(50)
@@ -42,7 +44,31 @@ func TestSummarizeByHand(t *testing.T) {
 		t.Errorf("%+v of nothing", none.Summary)
 	}
 	never := Outcome{From: start, To: start.Add(time.Minute), Points: []Point{{At: start, Rate: 2, Capacity: 1}}}
-	if never.Summarize(50); never.Summary.TimeToReact != time.Minute {
+	if never.Summarize(50); never.Summary.TimeToReact != 60 {
 		t.Errorf("%v to react when it never did", never.Summary.TimeToReact)
+	}
+}
+
+// TestAbsent: what there is none of is not 0 in JSON.
+func TestAbsent(t *testing.T) {
+	text := func(v any) string {
+		data, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	none := text(Outcome{Activities: []Activity{{StatusCode: "InProgress"}}})
+	for _, name := range []string{"lower_bound_hours", "above_lower_bound", "time_to_react_seconds", "latency_p99_seconds", "end_time", "desired_before"} {
+		if strings.Contains(none, name) {
+			t.Errorf("%s in %s", name, none)
+		}
+	}
+	some := Summary{InstanceHours: 2, TimeToReact: 90}
+	some.Compare(2)
+	for _, want := range []string{`"lower_bound_hours":2`, `"above_lower_bound":0`, `"time_to_react_seconds":90`} {
+		if !strings.Contains(text(some), want) {
+			t.Errorf("no %s in %s", want, text(some))
+		}
 	}
 }

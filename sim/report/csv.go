@@ -9,7 +9,8 @@ import (
 )
 
 // columns are those of CSV. Rates are requests per second, utilization is in percent, latencies are in seconds; in_time,
-// late and lost are requests of the slot; forecast is 0 where there is none.
+// late and lost are requests of the slot; optimum is what a plan for one who knows the load has in service, empty where there
+// is no plan; forecast is 0 where there is none.
 var columns = []string{"outcome", "time", "rate", "desired", "in_service", "pending", "utilization", "in_time", "late", "lost",
 	"backlog", "p50", "p95", "p99", "optimum", "forecast"}
 
@@ -21,10 +22,16 @@ func CSV(w io.Writer, outcomes []outcome.Outcome) error {
 	}
 	real := func(v float64) string { return strconv.FormatFloat(v, 'g', 8, 64) }
 	for _, o := range outcomes {
+		optimum := func(n int) string {
+			if o.Summary.AboveBound == nil {
+				return ""
+			}
+			return strconv.Itoa(n)
+		}
 		for _, p := range o.Points {
 			err := out.Write([]string{o.Name, p.At.UTC().Format("2006-01-02T15:04:05Z"), real(p.Rate), strconv.Itoa(p.Desired), strconv.Itoa(p.InService),
 				strconv.Itoa(p.Pending), real(p.Utilization), real(p.InTime), real(p.Late), real(p.Lost), real(p.Backlog),
-				real(p.P50), real(p.P95), real(p.P99), strconv.Itoa(p.Optimum), real(p.Forecast)})
+				real(p.P50), real(p.P95), real(p.P99), optimum(p.Optimum), real(p.Forecast)})
 			if err != nil {
 				return err
 			}

@@ -28,20 +28,22 @@ var figures = []figure{
 	{"Latency p99", func(s outcome.Summary) string { return latency(s, s.P99) }},
 	{"Instance-hours", func(s outcome.Summary) string { return Number(s.InstanceHours, 1) }},
 	{"Cost", func(s outcome.Summary) string { return Number(s.Cost, 2) }},
-	{"Optimum hours", func(s outcome.Summary) string { return optimum(s) }},
-	{"Above optimum", func(s outcome.Summary) string { return above(s) }},
+	{"Lower bound, hours", func(s outcome.Summary) string { return bound(s) }},
+	{"Above lower bound", func(s outcome.Summary) string { return above(s) }},
 	{"Minutes over target", func(s outcome.Summary) string { return Number(s.MinutesOverTarget, 0) }},
 	{"Mean utilization", func(s outcome.Summary) string { return Number(s.MeanUtilization, 1) + " %" }},
 	{"Headroom", func(s outcome.Summary) string { return Number(100*s.Headroom, 1) + " %" }},
-	{"Changes of capacity", func(s outcome.Summary) string { return strconv.Itoa(s.Actions) }},
-	{"Largest change", func(s outcome.Summary) string { return strconv.Itoa(s.LargestAction) }},
+	{"Changes of capacity", func(s outcome.Summary) string { return whole(s.Actions) }},
+	{"Largest change", func(s outcome.Summary) string { return whole(s.LargestAction) }},
 	{"Time to react", func(s outcome.Summary) string { return reaction(s.TimeToReact) }},
-	{"Most instances", func(s outcome.Summary) string { return strconv.Itoa(s.MaxInstances) }},
-	{"Failed launches", func(s outcome.Summary) string { return strconv.Itoa(s.FailedLaunches) }},
+	{"Most instances", func(s outcome.Summary) string { return whole(s.MaxInstances) }},
+	{"Failed launches", func(s outcome.Summary) string { return whole(s.FailedLaunches) }},
 }
 
 // count is a number of requests, with thousands set apart.
 func count(v float64) string { return Number(math.Round(v), 0) }
+
+func whole(n int) string { return Number(float64(n), 0) }
 
 // Number has a fixed number of decimals and thousands set apart.
 func Number(v float64, decimals int) string {
@@ -117,25 +119,25 @@ func seconds(v float64) string {
 	return Number(v, 2) + " s"
 }
 
-func optimum(s outcome.Summary) string {
-	if s.OptimumHours == 0 {
+func bound(s outcome.Summary) string {
+	if s.AboveBound == nil {
 		return none
 	}
-	return Number(s.OptimumHours, 1)
+	return Number(s.LowerBound, 1)
 }
 
 func above(s outcome.Summary) string {
-	if s.OptimumHours == 0 {
+	if s.AboveBound == nil {
 		return none
 	}
-	return Number(100*s.AboveOptimum, 1) + " %"
+	return Number(100**s.AboveBound, 1) + " %"
 }
 
-func reaction(d time.Duration) string {
-	if d == 0 {
+func reaction(seconds float64) string {
+	if seconds == 0 {
 		return none
 	}
-	return d.Round(time.Second).String()
+	return (time.Duration(math.Round(seconds)) * time.Second).String()
 }
 
 func change(a outcome.Activity) string {

@@ -25,8 +25,8 @@ func wave(name string, minutes int) outcome.Outcome {
 		o.Points = append(o.Points, outcome.Point{At: began.Add(time.Duration(i) * time.Minute), Rate: rate, Desired: int(rate / 50), InService: int(rate/50) - i%2,
 			Utilization: 50 + float64(i%7), InTime: 60*rate - 3, Late: 2, Lost: 1, P50: 0.1, P95: 0.3, P99: 0.5 + float64(i%10)/100, Optimum: int(rate / 80)})
 	}
-	o.Summary = outcome.Summary{Requests: 1234567.8, InTime: 0.9999951, Late: 0.0000049, P99: 1.25, P50: 0.1, InstanceHours: 1680, OptimumHours: 1200,
-		AboveOptimum: 0.4, Cost: 17.472, Actions: 12, TimeToReact: 4*time.Minute + 300*time.Millisecond}
+	o.Summary = outcome.Summary{Requests: 1234567.8, InTime: 0.9999951, Late: 0.0000049, P99: 1.25, P50: 0.1, InstanceHours: 1680, LowerBound: 1200,
+		AboveBound: new(0.4), Cost: 17.472, Actions: 12, TimeToReact: 240.3}
 	o.Activities = []outcome.Activity{{StartTime: began, Description: "Launching a new EC2 instance: i-1", StatusCode: "Successful",
 		Cause: "a monitor alarm <b> in state ALARM", From: 1, To: 2}}
 	return o
@@ -201,5 +201,26 @@ func TestNothing(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// No line of a table ends with a blank, and long titles of activities are broken between words.
+func TestLinesEnd(t *testing.T) {
+	var b bytes.Buffer
+	o := wave("web", 3)
+	o.Activities[0].Description = strings.Repeat("Launching a new EC2 instance ", 8) + "i-1"
+	Summary(&b, []outcome.Outcome{o})
+	Summary(&b, []outcome.Outcome{o, o, o, o})
+	Activities(&b, o)
+	for line := range strings.Lines(b.String()) {
+		if line = strings.TrimSuffix(line, "\n"); strings.HasSuffix(line, " ") || len(line) > lineWidth {
+			t.Errorf("%q", line)
+		}
+	}
+	if !strings.Contains(b.String(), "\n                     new EC2") && !strings.Contains(b.String(), "\n                     EC2") {
+		t.Error(b.String())
+	}
+	if got := strings.Count(strings.Join(strings.Fields(b.String()), " "), "Launching a new EC2 instance"); got != 8 {
+		t.Errorf("%d of 8 in\n%s", got, b.String())
 	}
 }

@@ -40,6 +40,14 @@ type Group struct {
 	Source        Source
 }
 
+// Type is its usual instance type.
+func (g *Group) Type() string {
+	if len(g.InstanceTypes) == 0 {
+		return DefaultType
+	}
+	return g.InstanceTypes[0]
+}
+
 // Source is where something was written.
 type Source struct {
 	File string

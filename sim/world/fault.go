@@ -29,6 +29,13 @@ func below(err error, path ...string) error {
 	return err
 }
 
+// Line is the line of a model's JSON that has the field at the end of a path, or the last of those before it that is there.
+func Line(data []byte, path ...string) int { return lineOf(data, find(data, path)) }
+
+func lineOf(data []byte, offset int64) int {
+	return 1 + bytes.Count(data[:min(int(offset), len(data))], []byte("\n"))
+}
+
 // find is where in JSON the field at the end of a path is, or the last of those before it that is there.
 func find(data []byte, path []string) int64 {
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -48,6 +55,9 @@ func find(data []byte, path []string) int64 {
 			}
 			if text, _ := key.(string); strings.EqualFold(text, name) {
 				found, at = true, d.InputOffset()
+				if begin == json.Delim('[') { // that is the end of what was before it
+					at += int64(len(data[at:]) - len(bytes.TrimLeft(data[at:], " \t\r\n,")))
+				}
 				break
 			}
 			var skipped json.RawMessage

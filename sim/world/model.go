@@ -80,8 +80,12 @@ type Event struct {
 }
 
 // Default is a plain web service in which one instance of any type serves perInstance requests per second at 100 %.
-func Default(perInstance float64) Model {
-	t := Type{ServiceTime: Spread{Mean: 0.1, CV: 0.5}, Concurrency: perInstance * 0.1}
+func Default(perInstance float64) Model { return Lasting(perInstance, 0.1) }
+
+// Lasting is Default with requests that last for some seconds on average; longer if an instance that works on one at a time
+// would serve more than perInstance of them.
+func Lasting(perInstance, service float64) Model {
+	t := Type{ServiceTime: Spread{Mean: service, CV: 0.5}, Concurrency: perInstance * service}
 	if t.Concurrency < 1 {
 		t.Concurrency, t.ServiceTime.Mean = 1, 1/perInstance
 	}
@@ -92,7 +96,7 @@ func Default(perInstance float64) Model {
 		ColdRate: 0.5,
 		Delay:    30,
 		Deadline: 10 * t.ServiceTime.Mean,
-		Timeout:  100 * t.ServiceTime.Mean,
+		Timeout:  max(10, 100*t.ServiceTime.Mean),
 		Seed:     1,
 	}
 }

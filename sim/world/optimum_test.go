@@ -215,3 +215,22 @@ func TestBoundAgainstRandomFleets(t *testing.T) {
 		}
 	}
 }
+
+// TestNoneCanServe: where instances die before they have booted there is no plan, however few hours such a fleet takes.
+func TestNoneCanServe(t *testing.T) {
+	m := Default(100)
+	m.Failures.PerInstance = 30 // each lives for two minutes
+	trace := load.Trace{Step: time.Minute, Rates: []float64{500, 800, 500}}
+	if err := m.Check(trace, 0.99); err != nil {
+		t.Error(err)
+	}
+	m.Failures.PerInstance = 120
+	r, err := Prepare(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "world: instances die after 30 s on average (per_instance_hour is 120), before they have booted (60 s): no number of them can be kept in service"
+	if _, err := r.Optimum(trace, Aim{InTime: 0.99}); err == nil || err.Error() != want {
+		t.Errorf("%v\nwant %s", err, want)
+	}
+}

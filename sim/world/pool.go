@@ -1,6 +1,7 @@
 package world
 
 import (
+	"container/heap"
 	"math/rand/v2"
 	"time"
 )
@@ -25,7 +26,7 @@ type Pool struct {
 	launches uint64
 	members  []member
 	oldest   int // members before it are gone
-	due      []due
+	due      agenda
 	planned  uint64
 	joined   []time.Duration // when members came into service, in order; the last of them
 	launched []time.Duration // when members were launched
@@ -43,12 +44,28 @@ const (
 	memberGone
 )
 
-// due is something that will happen: a heap in order of time, and for one instant in the order in which it was planned.
+// due is something that will happen.
 type due struct {
 	at     time.Duration
 	order  uint64
 	member int // or the index of an event of the model
 	what   uint8
+}
+
+// agenda is a heap in order of time, and for one instant in the order in which it was planned.
+type agenda []due
+
+func (a agenda) Len() int { return len(a) }
+func (a agenda) Less(i, j int) bool {
+	return a[i].at < a[j].at || a[i].at == a[j].at && a[i].order < a[j].order
+}
+func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+func (a *agenda) Push(x any)   { *a = append(*a, x.(due)) }
+func (a *agenda) Pop() any {
+	last := len(*a) - 1
+	x := (*a)[last]
+	*a = (*a)[:last]
+	return x
 }
 
 const (
@@ -207,7 +224,7 @@ func (p *Pool) Advance(to time.Duration) {
 		p.World.Advance(at)
 		again := p.tryAt > 0 && p.tryAt <= at
 		for len(p.due) > 0 && p.due[0].at <= at {
-			p.happen(p.next())
+			p.happen(heap.Pop(&p.due).(due))
 			again = again || p.alive < p.want && p.tryAt == 0
 		}
 		if again {
@@ -266,39 +283,5 @@ func (p *Pool) kill(i int) {
 func (p *Pool) plan(d due) {
 	p.planned++
 	d.order = p.planned
-	h := append(p.due, d)
-	for i := len(h) - 1; i > 0; {
-		up := (i - 1) / 2
-		if !h[i].before(&h[up]) {
-			break
-		}
-		h[i], h[up] = h[up], h[i]
-		i = up
-	}
-	p.due = h
-}
-
-func (d *due) before(e *due) bool { return d.at < e.at || d.at == e.at && d.order < e.order }
-
-func (p *Pool) next() due {
-	h := p.due
-	first, last := h[0], len(h)-1
-	h[0] = h[last]
-	h = h[:last]
-	for i := 0; ; {
-		down := 2*i + 1
-		if down >= last {
-			break
-		}
-		if down+1 < last && h[down+1].before(&h[down]) {
-			down++
-		}
-		if !h[down].before(&h[i]) {
-			break
-		}
-		h[i], h[down] = h[down], h[i]
-		i = down
-	}
-	p.due = h
-	return first
+	heap.Push(&p.due, d)
 }

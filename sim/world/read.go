@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"math"
 	"strings"
 
+	"github.com/billow-cloud/billow/sim/input"
 	"github.com/billow-cloud/billow/sim/load"
 )
 
@@ -18,7 +19,7 @@ import (
 func Read(name string, r io.Reader) (Model, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
-		return Model{}, fmt.Errorf("%s: %w", name, plain(err))
+		return Model{}, input.Fault(name, err)
 	}
 	if bytes.Equal(bytes.TrimSpace(data), []byte("null")) {
 		return Model{}, fmt.Errorf("%s:1: a model is an object", name)
@@ -28,7 +29,7 @@ func Read(name string, r io.Reader) (Model, error) {
 	m.Types, m.Deadline, m.Timeout = nil, -1, -1
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
-	line := func(offset int64) int { return 1 + bytes.Count(data[:min(int(offset), len(data))], []byte("\n")) }
+	line := func(offset int64) int { return lineOf(data, offset) }
 	if err := d.Decode(&m); err != nil {
 		return Model{}, fmt.Errorf("%s:%s", name, sentence(err, d.InputOffset(), data, line))
 	}
@@ -50,19 +51,11 @@ func Read(name string, r io.Reader) (Model, error) {
 	}
 	if err := m.Validate(); err != nil {
 		if f, ok := errors.AsType[*fault](err); ok {
-			return Model{}, fmt.Errorf("%s:%d: %s", name, line(find(data, f.path)), f.text)
+			return Model{}, fmt.Errorf("%s:%d: %s", name, Line(data, f.path...), f.text)
 		}
 		return Model{}, fmt.Errorf("%s: %w", name, err)
 	}
 	return m, nil
-}
-
-// plain is an error about a file without the name of the system call.
-func plain(err error) error {
-	if path, ok := errors.AsType[*os.PathError](err); ok {
-		return path.Err
-	}
-	return err
 }
 
 // sentence says with its line what is wrong with JSON.
@@ -120,6 +113,17 @@ func (m Model) Check(trace load.Trace, inTime float64) error {
 			100*least, m.Deadline, 100*inTime)
 	case m.Failures.LaunchShare >= 1:
 		return errors.New("world: every launch fails (launch_share is 1): no number of instances can be reached")
+	case m.life() < m.Boot.Mean:
+		return fmt.Errorf("world: instances die after %.3g s on average (per_instance_hour is %v), before they have booted (%v s): no number of them can be kept in service",
+			m.life(), m.Failures.PerInstance, m.Boot.Mean)
 	}
 	return nil
+}
+
+// life is for how many seconds an instance lives on average, from its launch.
+func (m Model) life() float64 {
+	if m.Failures.PerInstance == 0 {
+		return math.Inf(1)
+	}
+	return max(1, 3600/m.Failures.PerInstance)
 }

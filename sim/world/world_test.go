@@ -3,6 +3,7 @@ package world
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -336,6 +337,16 @@ func TestRandomWorlds(t *testing.T) {
 		}
 		if a, b := run(), run(); a != b {
 			t.Fatalf("seed %d: %+v, then %+v", seed, a, b)
+		}
+	}
+}
+
+// TestLine: a field of a model is found in its JSON, elements of lists too.
+func TestLine(t *testing.T) {
+	text := []byte("{\n\"boot\": {\"mean\": 3},\n\"failures\": {\"events\": [\n{\"kind\": \"kill\"},\n\n{\"kind\": \"kill\"}]}}")
+	for path, want := range map[string]int{"boot mean": 2, "failures events 0": 4, "failures events 1": 6, "failures events 1 kind": 6, "failures events 7": 3, "none": 1} {
+		if got := Line(text, strings.Fields(path)...); got != want {
+			t.Errorf("%s is in line %d, not %d", path, want, got)
 		}
 	}
 }
