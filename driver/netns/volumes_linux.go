@@ -97,5 +97,9 @@ func (d *Driver) ImportImage(ctx context.Context, imageID string, config driver.
 	if err := res.Error.Err(); err != nil {
 		return err
 	}
-	return <-copied
+	if err := <-copied; err != nil { // what was there looked whole, but was not
+		d.DeleteImage(context.WithoutCancel(ctx), imageID)
+		return fmt.Errorf("the archive could not be read to its end: %w", err)
+	}
+	return nil
 }

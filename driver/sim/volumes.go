@@ -1,11 +1,14 @@
 package sim
 
 import (
+	"archive/tar"
 	"context"
 	"fmt"
 	"io"
 	"maps"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/billow-cloud/billow/driver"
 )
@@ -176,13 +179,13 @@ func (d *Driver) DeleteSnapshot(ctx context.Context, id string) error {
 	return nil
 }
 
-// ImportImage implements driver.Driver: the content is thrown away.
-func (d *Driver) ImportImage(ctx context.Context, imageID string, config driver.ImageConfig, tar io.Reader) error {
+// ImportImage implements driver.Driver: the content is looked at and thrown away.
+func (d *Driver) ImportImage(ctx context.Context, imageID string, config driver.ImageConfig, archive io.Reader) error {
 	if !driver.ValidID(imageID) {
 		return driver.Errorf(driver.CodeInvalid, "%q is not a valid image ID.", imageID)
 	}
-	if n, err := io.Copy(io.Discard, io.LimitReader(tar, driver.ImportLimit+1)); err != nil || n > driver.ImportLimit {
-		return driver.Errorf(driver.CodeInvalid, "The archive cannot be read, or is larger than %d bytes.", driver.ImportLimit)
+	if err := looked(tar.NewReader(archive)); err != nil {
+		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -192,6 +195,35 @@ func (d *Driver) ImportImage(ctx context.Context, imageID string, config driver.
 	}
 	d.images[imageID] = l
 	return nil
+}
+
+// looked refuses what a real host would refuse, as far as names and sizes tell.
+func looked(r *tar.Reader) error {
+	size, entries := int64(0), 0
+	links := map[string]bool{}
+	for {
+		h, err := r.Next()
+		if err == io.EOF && entries > 0 {
+			return nil
+		}
+		if err != nil {
+			return driver.Errorf(driver.CodeInvalid, "The archive cannot be read, or is empty: %v.", err)
+		}
+		entries, size = entries+1, size+h.Size
+		name, through := strings.Trim(h.Name, "/"), false
+		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+			through = through || links[dir]
+		}
+		links[name] = h.Typeflag == tar.TypeSymlink && (path.IsAbs(h.Linkname) || strings.HasPrefix(path.Join(path.Dir(name), h.Linkname), ".."))
+		switch {
+		case slices.Contains(strings.Split(h.Name, "/"), ".."), h.Typeflag == tar.TypeLink && slices.Contains(strings.Split(h.Linkname, "/"), ".."), through:
+			return driver.Errorf(driver.CodeInvalid, "%q points out of the root file system.", h.Name)
+		case h.Typeflag == tar.TypeBlock, h.Typeflag == tar.TypeChar, h.Typeflag == tar.TypeFifo:
+			return driver.Errorf(driver.CodeInvalid, "%s is a device node or a pipe.", h.Name)
+		case size > driver.ImportLimit, entries > driver.ImportEntries:
+			return driver.Errorf(driver.CodeInvalid, "The archive unpacks to more than %d GiB or %d files.", driver.ImportLimit>>30, driver.ImportEntries)
+		}
+	}
 }
 
 func (d *Driver) inventoryVolumes(all *driver.Inventory) {

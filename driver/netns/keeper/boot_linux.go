@@ -37,7 +37,7 @@ func (k *keeper) prepare(i *instance) error {
 	if err := k.save(i); err != nil {
 		return err
 	}
-	for _, top := range append([]string{"root"}, k.base.tops...) {
+	for _, top := range append([]string{"root"}, k.tops(i)...) {
 		if err := os.MkdirAll(i.path(top, "upper"), 0o755); err != nil {
 			return err
 		}
@@ -147,6 +147,7 @@ func (k *keeper) runBoot(i *instance, b *boot) {
 		return
 	default:
 	}
+	k.runEntry(i, b)
 	limited.Stop()
 	if err := b.place.limitCPU(spec.CPUs); err != nil {
 		k.log("limiting CPU of %s: %v", i.id, err)
@@ -195,7 +196,7 @@ func outcome(status int, err error) string {
 
 // runInside runs a program with the console as its output and waits for it.
 func (k *keeper) runInside(b *boot, args []string) (status int, err error) {
-	s := b.guest.spawn(program{args: args, env: environment, dir: "/"})
+	s := b.guest.spawn(program{args: args, env: b.environment, dir: "/"})
 	if s.err != nil {
 		return 127, s.err
 	}

@@ -206,6 +206,7 @@ func (g *guest) setup(steps []string) error {
 type program struct {
 	args, env []string
 	dir       string
+	user      string // "UID GID"; empty is root
 	tty       bool
 	files     []*os.File
 }
@@ -222,8 +223,11 @@ func (g *guest) spawn(p program) spawned {
 	g.waiting[tag] = reply
 	g.mu.Unlock()
 	fields := []string{tag, "", p.dir, strconv.Itoa(len(p.args))}
-	if p.tty {
+	switch {
+	case p.tty:
 		fields[1] = "tty"
+	case p.user != "":
+		fields[1] = p.user
 	}
 	fields = append(append(fields, p.args...), p.env...)
 	if err := g.send(p.files, pid1.Spawn, fields...); err != nil {

@@ -22,6 +22,8 @@ import (
 // list. A layer lives as long as an image or an instance refers to it.
 type imageRecord struct {
 	Layers []string
+	Whole  bool               `json:",omitempty"` // the layers are a root file system: nothing of the host's is below
+	Config driver.ImageConfig `json:",omitzero"`
 }
 
 // maxLayers keeps the list within a page of mount options.
@@ -29,18 +31,18 @@ const maxLayers = 50
 
 func imagePath(id string) string { return filepath.Join("images", id+".json") }
 
-// layersOf tells what an instance of the image is made of.
-func (k *keeper) layersOf(imageID string) ([]string, error) {
+// imageOf tells what an instance of the image is made of.
+func (k *keeper) imageOf(imageID string) (imageRecord, error) {
 	if imageID == "" {
-		return nil, nil
+		return imageRecord{}, nil
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	image, found := k.images[imageID]
 	if !found {
-		return nil, driver.Errorf(driver.CodeImage, "The content of image %s is not on this host.", imageID)
+		return image, driver.Errorf(driver.CodeImage, "The content of image %s is not on this host.", imageID)
 	}
-	return image.Layers, nil
+	return image, nil
 }
 
 func (k *keeper) createImage(imageID, instanceID string) error {
@@ -77,12 +79,12 @@ func (k *keeper) createImage(imageID, instanceID string) error {
 	k.mu.Unlock()
 	layer := filepath.Join("layers", name)
 	err := os.MkdirAll(layer, 0o755)
-	for _, top := range append([]string{"root"}, k.base.tops...) {
+	for _, top := range append([]string{"root"}, k.tops(i)...) {
 		if err == nil {
 			err = copyTree(i.path(top, "upper"), filepath.Join(layer, top))
 		}
 	}
-	record := imageRecord{Layers: append([]string{name}, i.record.Layers...)}
+	record := imageRecord{Layers: append([]string{name}, i.record.Layers...), Whole: i.record.Whole, Config: i.record.Config}
 	if err == nil {
 		err = writeJSON(imagePath(imageID), record)
 	}

@@ -50,9 +50,11 @@ type instance struct {
 type record struct {
 	Spec   driver.Spec
 	Layers []string
-	Ran    bool          // user data ran, or was given up
-	Up     bool          // running, as far as the last keeper knew
-	Reason driver.Reason `json:",omitempty"`
+	Whole  bool               `json:",omitempty"` // as its image
+	Config driver.ImageConfig `json:",omitzero"`
+	Ran    bool               // user data ran, or was given up
+	Up     bool               // running, as far as the last keeper knew
+	Reason driver.Reason      `json:",omitempty"`
 }
 
 // boot is one run of an instance.
@@ -68,6 +70,8 @@ type boot struct {
 	over    chan struct{} // closed when everything of it is cleaned up
 	used    usage         // guarded by keeper.mu
 	mounts  *mounts
+
+	environment []string // of the programs that the keeper starts inside
 }
 
 func (i *instance) path(parts ...string) string {
@@ -114,8 +118,8 @@ func (k *keeper) launch(spec *driver.Spec) error {
 	if err := spec.Validate(); err != nil {
 		return err
 	}
-	layers, err := k.layersOf(spec.ImageID)
-	i := &instance{id: spec.ID, record: record{Spec: *spec, Layers: layers}}
+	image, err := k.imageOf(spec.ImageID)
+	i := &instance{id: spec.ID, record: record{Spec: *spec, Layers: image.Layers, Whole: image.Whole, Config: image.Config}}
 	i.wish.Lock()
 	defer i.wish.Unlock()
 	k.mu.Lock()
@@ -209,7 +213,7 @@ func (k *keeper) start(i *instance) (err error) {
 		place.remove()
 		return err
 	}
-	b := &boot{guest: g, place: place, address: address, power: g.file("power"), started: time.Now(), over: make(chan struct{})}
+	b := &boot{guest: g, place: place, address: address, power: g.file("power"), started: time.Now(), over: make(chan struct{}), environment: i.environment()}
 	b.console = newConsole(i.path("console.log"), g.file("console"), g.file("log"))
 	b.mounts = k.supervise(i, b, g.file("supervisor"))
 	k.mu.Lock()
@@ -254,7 +258,7 @@ func (k *keeper) attend(i *instance, b *boot) {
 	if b.power != nil {
 		b.power.Close()
 	}
-	for _, top := range append([]string{"root"}, k.base.tops...) {
+	for _, top := range append([]string{"root"}, k.tops(i)...) {
 		// The overlay's own scratch; without root, nobody else could delete it.
 		os.RemoveAll(i.path(top, "work"))
 	}

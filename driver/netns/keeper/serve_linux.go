@@ -42,6 +42,12 @@ func (k *keeper) serve(conn *net.UnixConn) {
 		k.serveSockets(conn, req)
 	case "catch":
 		k.serveCatch(conn, req)
+	case "import-image":
+		err := errors.New("there is no archive")
+		if len(files) == 1 && req.Config != nil {
+			err = k.importImage(req.ImageID, *req.Config, files[0])
+		}
+		respond(conn, &Response{Error: Fail(err)})
 	case "create-snapshot":
 		err := k.createSnapshot(req.ID, req.VolumeID, func() { respond(conn, &Response{Started: true}) })
 		respond(conn, &Response{Error: Fail(err)})
@@ -171,7 +177,7 @@ func (k *keeper) serveExec(conn *net.UnixConn, req *Request, files []*os.File) {
 		respond(conn, &Response{Error: Fail(err)})
 		return
 	}
-	env := append(append([]string{}, environment...), req.Env...)
+	env := append(append([]string{}, b.environment...), req.Env...)
 	if req.TTY {
 		env = append([]string{"TERM=xterm-256color"}, env...)
 	}

@@ -28,7 +28,7 @@ func (k *keeper) steps(i *instance, nodes []node) []string {
 	const plain = unix.MS_NOSUID | unix.MS_NOEXEC | unix.MS_NODEV
 
 	add("mount", "overlay", mnt, "overlay", num(unix.MS_NODEV), k.overlay(i, "root", "base/root"))
-	for _, top := range k.base.tops {
+	for _, top := range k.tops(i) {
 		flags := unix.MS_NODEV
 		if i.record.Spec.Sandbox != nil {
 			flags |= unix.MS_RDONLY
@@ -133,7 +133,9 @@ func (k *keeper) overlay(i *instance, top, lower string) string {
 	for _, layer := range i.record.Layers {
 		lowers = append(lowers, filepath.Join("layers", layer, top))
 	}
-	lowers = append(lowers, lower)
+	if !i.record.Whole {
+		lowers = append(lowers, lower)
+	}
 	options := "lowerdir=" + strings.Join(lowers, ":") +
 		",upperdir=" + i.path(top, "upper") +
 		",workdir=" + i.path(top, "work") + ",volatile"

@@ -10,7 +10,7 @@ type Message struct {
 // What the keeper sends.
 const (
 	Setup = 'S' // steps, one field each (see Step); answered by Ready or Failed
-	Spawn = 'X' // tag, "tty" or "", directory, number of arguments, arguments..., environment...
+	Spawn = 'X' // tag, "tty", "UID GID" or "", directory, number of arguments, arguments..., environment...
 	Kill  = 'K' // process ID, signal: to the process group of a spawned program
 	Term  = 'T' // end everything in order, then exit
 )

@@ -162,7 +162,7 @@ func spawn(fields []string, files []int) {
 	}
 	pid, err := syscall.ForkExec(lookup(args[0], env), args, &syscall.ProcAttr{
 		Dir: dir, Env: env, Files: streams,
-		Sys: &syscall.SysProcAttr{Setsid: true, Setctty: tty},
+		Sys: &syscall.SysProcAttr{Setsid: true, Setctty: tty, Credential: credential(fields[1])},
 	})
 	if err != nil {
 		errno, _ := err.(syscall.Errno)
@@ -171,6 +171,16 @@ func spawn(fields []string, files []int) {
 	}
 	children[pid] = true
 	send(beside, Spawned, tag, decimal(pid))
+}
+
+// credential reads "UID GID"; anything else is root.
+func credential(s string) *syscall.Credential {
+	for i := 0; i < len(s); i++ {
+		if s[i] == ' ' {
+			return &syscall.Credential{Uid: uint32(number(s[:i])), Gid: uint32(number(s[i+1:]))}
+		}
+	}
+	return nil
 }
 
 // lookup finds a program as a shell would. What is not found is left to exec
