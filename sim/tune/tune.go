@@ -112,6 +112,11 @@ func (s *study) again() {
 		t.score = x
 		t.out = x.late > safe(s.limit, s.folded.total, margin/2) || whole[i].late > limit+negligible*s.whole.total
 	}
+	if s.best >= 0 { // where a single target is as good as it gets, that is the answer
+		x := s.swept[s.best]
+		strain := s.search.strains(s.sweep[s.best : s.best+1])[0].late + strained(x.late, s.limit, s.folded.total)
+		s.search.pool = append(s.search.pool, trial{c: s.sweep[s.best], score: x, dear: x.hours, strain: strain})
+	}
 }
 
 // defaults fills in what is not given and refuses what cannot be.
@@ -294,11 +299,11 @@ func (s *study) caps(swept []score, best int) []float64 {
 	}
 	single := swept[best].hours
 	if s.Objective > 0 {
-		return []float64{0.92 * single, 0.94 * single, 0.96 * single, single}
+		return []float64{0.92 * single, 0.94 * single, 0.96 * single, 1.001 * single}
 	}
 	// First what keeps clear of both promises, then what still saves much against the default.
 	all := []float64{min(0.92*single, 0.8*usual)}
-	for _, cap := range []float64{0.945 * single, 0.98 * single, 0.69 * usual, 0.735 * usual, 0.78 * usual, 0.82 * usual, 0.88 * usual} {
+	for _, cap := range []float64{0.945 * single, 0.98 * single, 1.001 * single, 0.69 * usual, 0.735 * usual, 0.78 * usual, 0.82 * usual, 0.88 * usual} {
 		if cap > all[len(all)-1]*1.01 && cap < 0.89*usual {
 			all = append(all, cap)
 		}
