@@ -8,6 +8,7 @@ import (
 
 	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/sqs"
 )
 
 // AWS's retry policy where a target has none of its own, and two choices of ours: how the pauses grow, and beyond how
@@ -125,13 +126,17 @@ func (s *Service) bury(tx *cloud.Tx, d Delivery, why error, exhausted string) {
 	if errors.As(why, &e) {
 		code, text = e.Code, e.Message
 	}
-	m := Message{Body: d.Event.JSON(), Attributes: []Attribute{
-		{"ERROR_CODE", code}, {"ERROR_MESSAGE", text},
-		{"RETRY_ATTEMPTS", strconv.Itoa(int(d.Tries - 1))},
-		{"RULE_ARN", ruleARN(tx.Scope, d.Target.Bus, d.Target.Rule)}, {"TARGET_ARN", d.Target.ARN},
-	}}
-	if exhausted != "" {
-		m.Attributes = append(m.Attributes, Attribute{"EXHAUSTED_RETRY_CONDITION", exhausted})
+	var attributes []sqs.Attribute
+	tell := func(name, value string) {
+		attributes = append(attributes, sqs.Attribute{Name: name, Value: value, Type: "String"})
 	}
-	_ = tx.Try(func() error { return s.lower.Send(tx, d.Target.DeadLetter, m) }) // a queue that has gone gets nothing
+	tell("ERROR_CODE", code)
+	tell("ERROR_MESSAGE", text)
+	if exhausted != "" {
+		tell("EXHAUSTED_RETRY_CONDITION", exhausted)
+	}
+	tell("RETRY_ATTEMPTS", strconv.Itoa(int(d.Tries-1)))
+	tell("RULE_ARN", ruleARN(tx.Scope, d.Target.Bus, d.Target.Rule))
+	tell("TARGET_ARN", d.Target.ARN)
+	_ = tx.Try(func() error { return s.lower.Send(tx, d.Target.DeadLetter, d.Event.JSON(), attributes) }) // a queue that has gone gets nothing
 }

@@ -83,7 +83,7 @@ func (s *Service) Operations() []cloud.Operation {
 		cloud.Handle("EnableRule", s.EnableRule),
 		cloud.Handle("DisableRule", s.DisableRule),
 		cloud.Handle("DeleteRule", s.DeleteRule),
-		cloud.Handle("PutTargets", s.PutTargets).But("targets are Lambda, SNS, SQS, log groups, event buses and target/stop-instance, reboot-instance and terminate-instance; others are refused"),
+		cloud.Handle("PutTargets", s.PutTargets).But("targets are Lambda, SNS, standard queues of SQS, log groups (made if missing), event buses and target/stop-instance, reboot-instance and terminate-instance; others are refused"),
 		cloud.Handle("RemoveTargets", s.RemoveTargets),
 		cloud.Handle("ListTargetsByRule", s.ListTargetsByRule),
 		cloud.Handle("ListRuleNamesByTarget", s.ListRuleNamesByTarget),

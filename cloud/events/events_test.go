@@ -42,7 +42,7 @@ func TestStateChangeReachesEveryKindOfTarget(t *testing.T) {
 			"time":"2026-11-20T12:00:01Z","region":"us-east-1","resources":["arn:aws:ec2:us-east-1:123456789012:instance/`+id+`"],
 			"detail":{"instance-id":"`+id+`","state":"running"}}`)
 	}
-	if all[0].Message.Group != "events.amazonaws.com arn:aws:events:us-east-1:123456789012:rule/r" || all[2].ARN != "/aws/events/all" {
+	if all[0].By != "events.amazonaws.com arn:aws:events:us-east-1:123456789012:rule/r" || all[2].ARN != "/aws/events/all" {
 		t.Errorf("%+v", all)
 	}
 }
@@ -278,9 +278,9 @@ func TestRetriesAndDeadLetters(t *testing.T) {
 	if len(all) != 1 || all[0].ARN != deadARN || !strings.Contains(all[0].Text, `{"n":2}`) {
 		t.Fatalf("%v", all)
 	}
-	want := "[{ERROR_CODE TooManyRequestsException} {ERROR_MESSAGE busy} {RETRY_ATTEMPTS 3} {RULE_ARN arn:aws:events:us-east-1:123456789012:rule/r} {TARGET_ARN " + functionARN +
-		"} {EXHAUSTED_RETRY_CONDITION MaximumRetryAttempts}]"
-	if got := fmt.Sprint(all[0].Message.Attributes); got != want {
+	want := "[{ERROR_CODE TooManyRequestsException String} {ERROR_MESSAGE busy String} {EXHAUSTED_RETRY_CONDITION MaximumRetryAttempts String} {RETRY_ATTEMPTS 3 String} " +
+		"{RULE_ARN arn:aws:events:us-east-1:123456789012:rule/r String} {TARGET_ARN " + functionARN + " String}]"
+	if got := fmt.Sprint(all[0].Attributes); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 

@@ -1,12 +1,16 @@
 package events
 
 import (
+	"time"
+
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/iam"
 	"github.com/billow-cloud/billow/cloud/iam/policy"
 	"github.com/billow-cloud/billow/cloud/lambda"
+	"github.com/billow-cloud/billow/cloud/logs"
 	"github.com/billow-cloud/billow/cloud/sns"
+	"github.com/billow-cloud/billow/cloud/sqs"
 )
 
 // Lower is what rules call. A function that is nil is a target that does not exist.
@@ -16,9 +20,9 @@ type Lower struct {
 	// Invoke has a function invoked asynchronously, if the function's policy lets the principal do it for the source.
 	Invoke func(tx *cloud.Tx, functionARN string, payload []byte, principal, sourceARN string) error
 	// Send puts a message into a queue.
-	Send func(tx *cloud.Tx, queueARN string, m Message) error
+	Send func(tx *cloud.Tx, queueARN, body string, attributes []sqs.Attribute) error
 	// Write adds a line to a log.
-	Write func(tx *cloud.Tx, group, stream, line string) error
+	Write func(tx *cloud.Tx, group, stream, line string)
 	// CheckRole is the error if EventBridge may not have a role from the caller.
 	CheckRole func(tx *cloud.Tx, arn string) error
 	// Allows tells whether the policy of a resource lets another account do something to it. Keys of the context are in
@@ -26,21 +30,16 @@ type Lower struct {
 	Allows func(tx *cloud.Tx, policy, account, action, resource string, context func(key string) []string) bool
 }
 
-// Message is what a queue gets: of a FIFO queue the group as well.
-type Message struct {
-	Body, Group string
-	Attributes  []Attribute
-}
-
-// Attribute is a message attribute of type String.
-type Attribute struct{ Name, Value string }
-
 // Below gives the services of a region as rules call them.
-func Below(identities *iam.Service, topics *sns.Service, instances *ec2.Service, functions *lambda.Service) Lower {
+func Below(identities *iam.Service, texts *logs.Service, queues *sqs.Service, topics *sns.Service, instances *ec2.Service, functions *lambda.Service) Lower {
 	return Lower{
 		Instances: instances,
 		Topics:    topics,
 		Invoke:    functions.InvokeAsync,
+		Send:      queues.Send,
+		Write: func(tx *cloud.Tx, group, stream, line string) {
+			texts.Put(tx, group, stream, []logs.Event{{At: tx.Now().Truncate(time.Millisecond), Message: line}})
+		},
 		CheckRole: func(tx *cloud.Tx, arn string) error {
 			if err := identities.MayPass(tx, arn, principal); err != nil {
 				return err

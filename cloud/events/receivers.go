@@ -44,7 +44,9 @@ func receiverOf(arn string) string {
 	case "sns":
 		return toTopic
 	case "sqs":
-		return toQueue
+		if !strings.HasSuffix(resource, ".fifo") {
+			return toQueue
+		}
 	case "logs":
 		if strings.HasPrefix(resource, "log-group:") {
 			return toLog
@@ -70,11 +72,12 @@ func (s *Service) call(tx *cloud.Tx, t Target, e *Event) error {
 	case receiver == toTopic && s.lower.Topics != nil:
 		return s.lower.Topics.Publish(tx, t.ARN, "", text)
 	case receiver == toQueue && s.lower.Send != nil:
-		return s.lower.Send(tx, t.ARN, Message{Body: text, Group: t.Group})
+		return s.lower.Send(tx, t.ARN, text, nil)
 	case receiver == toLog && s.lower.Write != nil:
 		_, group, _ := parseARN(t.ARN, "logs")
 		group = strings.TrimSuffix(strings.TrimPrefix(group, "log-group:"), ":*")
-		return s.lower.Write(tx, group, e.ID, text)
+		s.lower.Write(tx, group, e.ID, text)
+		return nil
 	case receiver == toBus:
 		return s.forward(tx, t, e)
 	case receiver == toAction && s.lower.Instances != nil:

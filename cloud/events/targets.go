@@ -23,7 +23,6 @@ type Target struct {
 	InputPath     string     `json:",omitempty"` // of the part of the event that it gets
 	Template      string     `json:",omitempty"` // of an InputTransformer
 	Variables     []Variable `json:",omitempty"` // in order of name
-	Group         string     `json:",omitempty"` // MessageGroupId
 	DeadLetter    string     `json:",omitempty"` // ARN of the queue
 	Attempts      *int32     `json:",omitempty"` // MaximumRetryAttempts; nil is the default
 	Age           int32      `json:",omitempty"` // MaximumEventAgeInSeconds; 0 is the default
@@ -69,8 +68,7 @@ func (s *Service) PutTargets(tx *cloud.Tx, in *shape.PutTargetsInput) (*shape.Pu
 // target takes one target of a call and checks it.
 func (s *Service) target(tx *cloud.Tx, r Rule, x shape.Target) (Target, error) {
 	t := Target{Bus: r.Bus, Rule: r.Name, ID: *x.Id, ARN: *x.Arn, RoleARN: api.Value(x.RoleArn), Input: api.Value(x.Input), InputPath: api.Value(x.InputPath)}
-	receiver := receiverOf(t.ARN)
-	if receiver == "" {
+	if receiverOf(t.ARN) == "" {
 		return t, invalid("Parameter %s is not valid. Reason: Provided Arn is not in correct format or of a service that cannot be a target here.", t.ARN)
 	}
 	given := 0
@@ -102,23 +100,14 @@ func (s *Service) target(tx *cloud.Tx, r Rule, x shape.Target) (Target, error) {
 		{"KinesisParameters", x.KinesisParameters != nil}, {"RunCommandParameters", x.RunCommandParameters != nil}, {"EcsParameters", x.EcsParameters != nil},
 		{"BatchParameters", x.BatchParameters != nil}, {"HttpParameters", x.HttpParameters != nil}, {"RedshiftDataParameters", x.RedshiftDataParameters != nil},
 		{"SageMakerPipelineParameters", x.SageMakerPipelineParameters != nil}, {"AppSyncParameters", x.AppSyncParameters != nil},
-		{"SqsParameters", x.SqsParameters != nil && receiver != toQueue},
+		{"SqsParameters", x.SqsParameters != nil},
 	} {
 		if p.given {
 			return t, invalid("Parameter(s) %s not valid for target: %s.", p.name, t.ARN)
 		}
 	}
-	if x.SqsParameters != nil {
-		t.Group = api.Value(x.SqsParameters.MessageGroupId)
-	}
-	if fifo := strings.HasSuffix(t.ARN, ".fifo"); receiver == toQueue && fifo != (t.Group != "") {
-		if fifo {
-			return t, invalid("Parameter(s) SqsParameters must be specified for target: %s.", t.ID)
-		}
-		return t, invalid("Parameter(s) SqsParameters not valid for target: %s.", t.ARN)
-	}
 	if x.DeadLetterConfig != nil {
-		if t.DeadLetter = api.Value(x.DeadLetterConfig.Arn); t.DeadLetter != "" && receiverOf(t.DeadLetter) != toQueue || strings.HasSuffix(t.DeadLetter, ".fifo") {
+		if t.DeadLetter = api.Value(x.DeadLetterConfig.Arn); t.DeadLetter != "" && receiverOf(t.DeadLetter) != toQueue {
 			return t, invalid("Parameter DeadLetterConfig.Arn is not valid. Reason: it must be the ARN of a standard queue.")
 		}
 	}
@@ -196,9 +185,6 @@ func (t Target) shape() shape.Target {
 			}
 			x.InputTransformer.InputPathsMap[v.Name] = v.Path
 		}
-	}
-	if t.Group != "" {
-		x.SqsParameters = &shape.SqsParameters{MessageGroupId: &t.Group}
 	}
 	if t.Attempts != nil || t.Age != 0 {
 		x.RetryPolicy = &shape.RetryPolicy{MaximumRetryAttempts: t.Attempts}

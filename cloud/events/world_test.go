@@ -20,6 +20,7 @@ import (
 	"github.com/billow-cloud/billow/cloud/elb"
 	"github.com/billow-cloud/billow/cloud/elbv2"
 	"github.com/billow-cloud/billow/cloud/sns"
+	"github.com/billow-cloud/billow/cloud/sqs"
 	"github.com/billow-cloud/billow/cloud/ssm"
 )
 
@@ -40,9 +41,10 @@ const (
 
 // got is what a target was given.
 type got struct {
-	ARN, Text string
-	At        time.Time
-	Message   Message
+	ARN, Text  string
+	At         time.Time
+	By         string // who called, or the log's stream
+	Attributes []sqs.Attribute
 }
 
 // world is a cloud in virtual time with targets that can fail.
@@ -77,22 +79,22 @@ func newWorld(t *testing.T) *world {
 func (w *world) make() {
 	metrics, topics, parameters := cloudwatch.New(), sns.New(), ssm.New()
 	instances := ec2.New(metrics, parameters, ec2.Options{AnyImage: true})
-	take := func(tx *cloud.Tx, arn, text string, m Message) error {
+	take := func(tx *cloud.Tx, arn, text, by string, attributes []sqs.Attribute) error {
 		if err := w.fail[arn]; err != nil {
 			return err
 		}
-		w.got = append(w.got, got{arn, text, tx.Now(), m})
+		w.got = append(w.got, got{arn, text, tx.Now(), by, attributes})
 		return nil
 	}
 	w.events = New(Lower{
 		Instances: instances, Topics: topics,
 		Invoke: func(tx *cloud.Tx, arn string, payload []byte, principal, source string) error {
-			return take(tx, arn, string(payload), Message{Group: principal + " " + source})
+			return take(tx, arn, string(payload), principal+" "+source, nil)
 		},
-		Send: func(tx *cloud.Tx, arn string, m Message) error { return take(tx, arn, m.Body, m) },
-		Write: func(tx *cloud.Tx, group, stream, line string) error {
-			return take(tx, group, line, Message{Group: stream})
+		Send: func(tx *cloud.Tx, arn, body string, attributes []sqs.Attribute) error {
+			return take(tx, arn, body, "", attributes)
 		},
+		Write: func(tx *cloud.Tx, group, stream, line string) { _ = take(tx, group, line, stream, nil) },
 		CheckRole: func(_ *cloud.Tx, arn string) error {
 			if !strings.HasSuffix(arn, "role/r") {
 				return invalid("no such role")
