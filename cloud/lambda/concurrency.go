@@ -73,7 +73,7 @@ func (s *Service) forgetLost(tx *cloud.Tx) {
 
 // executions are how many of a function are under way.
 func (s *Service) executions(tx *cloud.Tx, function string) int32 {
-	return s.flights.count[functionKey(tx, function)] + int32(s.byState.Count(tx, "running "+function))
+	return s.flights.count[functionKey(tx, function)] + int32(s.byState.Count(tx, "running "+function)+s.byMapping.Count(tx, "of "+function))
 }
 
 // room tells whether one more execution of a function may begin; lost ones are looked for before it says no.
@@ -90,7 +90,7 @@ func (s *Service) roomNow(tx *cloud.Tx, f Function) bool {
 		return s.executions(tx, f.Name) < f.Reserved
 	}
 	free := int32(accountConcurrency)
-	under := s.flights.count[tx.Scope.String()] + int32(s.byState.Count(tx, "running"))
+	under := s.flights.count[tx.Scope.String()] + int32(s.byState.Count(tx, "running")+s.byMapping.Count(tx, "all"))
 	for _, r := range s.reserved.Each(tx, "reserved") {
 		free -= r.Reserved
 		under -= s.executions(tx, r.Name)

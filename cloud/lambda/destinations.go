@@ -1,10 +1,12 @@
 package lambda
 
 import (
+	"cmp"
 	"encoding/json"
 
 	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/sqs"
 )
 
 // Why an asynchronous invocation has ended.
@@ -21,10 +23,8 @@ func (s *Service) checkTarget(tx *cloud.Tx, arn string, destination bool) error 
 		return invalid("The destination ARN %s is invalid: it must be of this account and region.", arn)
 	}
 	switch {
-	case service == "sns":
+	case service == "sns", service == "sqs":
 	case service == "lambda" && destination, service == "events" && destination:
-	case service == "sqs":
-		return invalid("Queues as destinations are not implemented here yet: %s", arn)
 	default:
 		return invalid("The destination ARN %s is invalid.", arn)
 	}
@@ -75,6 +75,8 @@ func (s *Service) tell(tx *cloud.Tx, f Function, v Version, i Invocation, condit
 	switch service {
 	case "sns":
 		err = s.topics.Publish(tx, to, "", string(text))
+	case "sqs":
+		err = s.queues.Send(tx, to, string(text), nil)
 	case "lambda":
 		var other Function
 		var q string
@@ -95,7 +97,14 @@ func (s *Service) tell(tx *cloud.Tx, f Function, v Version, i Invocation, condit
 
 // bury sends what could not be run to the function's dead-letter target.
 func (s *Service) bury(tx *cloud.Tx, f Function, v Version, i Invocation) {
-	if err := s.topics.Publish(tx, v.DeadLetter, "", string(i.Payload)); err != nil {
+	var err error
+	if service, _, _, _ := target(v.DeadLetter); service == "sqs" {
+		err = s.queues.Send(tx, v.DeadLetter, string(i.Payload), []sqs.Attribute{{Name: "ErrorCode", Type: "Number", Value: "200"},
+			{Name: "ErrorMessage", Type: "String", Value: cmp.Or(i.Message, "The event was not processed.")}, {Name: "RequestID", Type: "String", Value: i.ID}})
+	} else {
+		err = s.topics.Publish(tx, v.DeadLetter, "", string(i.Payload))
+	}
+	if err != nil {
 		s.measure(tx, f.Name, "DeadLetterErrors", "Count", 1)
 	}
 }

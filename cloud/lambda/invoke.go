@@ -116,6 +116,7 @@ func (s *Service) ran(tx *cloud.Tx, r Ran) {
 		s.land(tx, r.RequestID)
 	} else {
 		s.invocationRan(tx, r)
+		s.batchRan(tx, r)
 	}
 	for _, i := range s.byState.Each(tx, "throttled "+r.Function) { // there may be room now
 		i.Next = tx.Now()

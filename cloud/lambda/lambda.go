@@ -20,6 +20,7 @@ import (
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
 	"github.com/billow-cloud/billow/cloud/iam"
 	"github.com/billow-cloud/billow/cloud/sns"
+	"github.com/billow-cloud/billow/cloud/sqs"
 	"github.com/billow-cloud/billow/cloud/table"
 )
 
@@ -30,6 +31,8 @@ const Name = "lambda"
 const (
 	kindFunction   = "function"
 	kindInvocation = "invocation"
+	kindMapping    = "mapping"
+	kindBatch      = "batch"
 )
 
 // Service is Lambda.
@@ -37,6 +40,7 @@ type Service struct {
 	cloud.Base
 	identities *iam.Service
 	metrics    *cloudwatch.Service
+	queues     *sqs.Service
 	topics     *sns.Service
 
 	functions   cloud.Rows[Function]
@@ -46,6 +50,10 @@ type Service struct {
 	invocations cloud.Rows[Invocation]
 	byState     cloud.Index[Invocation]
 	hosts       cloud.Rows[Host]
+	mappings    cloud.Rows[Mapping]
+	byQueue     cloud.Index[Mapping]
+	batches     cloud.Rows[Batch]
+	byMapping   cloud.Index[Batch] // and by function
 	reserved    cloud.Index[Function]
 
 	flights flights
@@ -53,14 +61,16 @@ type Service struct {
 }
 
 // New makes the service.
-func New(identities *iam.Service, metrics *cloudwatch.Service, topics *sns.Service) *Service {
+func New(identities *iam.Service, metrics *cloudwatch.Service, queues *sqs.Service, topics *sns.Service) *Service {
 	s := &Service{
-		identities: identities, metrics: metrics, topics: topics,
+		identities: identities, metrics: metrics, queues: queues, topics: topics,
 		functions:   cloud.NewRows[Function](Name + ".functions"),
 		versions:    cloud.NewRows[Version](Name + ".versions"),
 		aliases:     cloud.NewRows[Alias](Name + ".aliases"),
 		invocations: cloud.NewRows[Invocation](Name + ".invocations"),
 		hosts:       cloud.NewRows[Host](Name + ".hosts"),
+		mappings:    cloud.NewRows[Mapping](Name + ".mappings"),
+		batches:     cloud.NewRows[Batch](Name + ".batches"),
 		flights:     flights{under: map[string]flight{}, count: map[string]int32{}},
 		queued:      -1,
 	}
@@ -74,6 +84,8 @@ func New(identities *iam.Service, metrics *cloudwatch.Service, topics *sns.Servi
 		}
 		return nil
 	})
+	s.byQueue = s.mappings.Index(func(_ string, m Mapping) []string { return []string{m.Queue} })
+	s.byMapping = s.batches.Index(func(_ string, b Batch) []string { return []string{b.Mapping, "all", "of " + b.Function} })
 	s.reserved = s.functions.Index(func(_ string, f Function) []string {
 		if f.Reserved < 0 {
 			return nil
@@ -88,7 +100,7 @@ func (s *Service) Name() string { return Name }
 
 // Stores implements cloud.Service.
 func (s *Service) Stores() []table.Store {
-	return []table.Store{s.functions, s.versions, s.aliases, s.invocations, s.hosts}
+	return []table.Store{s.functions, s.versions, s.aliases, s.invocations, s.hosts, s.mappings, s.batches}
 }
 
 // Operations implements cloud.Service.
@@ -98,13 +110,16 @@ func (s *Service) Operations() []cloud.Operation {
 	return []cloud.Operation{
 		cloud.Handle("AddPermission", s.AddPermission).But("PrincipalOrgID, EventSourceToken and function URL members are refused"),
 		cloud.Handle("CreateAlias", s.CreateAlias),
+		cloud.Handle("CreateEventSourceMapping", s.CreateEventSourceMapping).But("SQS queues only; FilterCriteria and ProvisionedPollerConfig are refused; up to 5 batches at once if ScalingConfig does not say; the role's permissions on the queue are not checked"),
 		cloud.Handle("CreateFunction", s.CreateFunction).But("code is a ZipFile, S3 and images are refused; runtimes are provided.al2023, provided.al2, python3.x and nodejs; " + settings),
 		cloud.Handle("DeleteAlias", s.DeleteAlias),
+		cloud.Handle("DeleteEventSourceMapping", s.DeleteEventSourceMapping),
 		cloud.Handle("DeleteFunction", s.DeleteFunction),
 		cloud.Handle("DeleteFunctionConcurrency", s.DeleteFunctionConcurrency),
 		cloud.Handle("DeleteFunctionEventInvokeConfig", s.DeleteFunctionEventInvokeConfig),
 		cloud.Handle("GetAccountSettings", s.GetAccountSettings),
 		cloud.Handle("GetAlias", s.GetAlias),
+		cloud.Handle("GetEventSourceMapping", s.GetEventSourceMapping),
 		cloud.Handle("GetFunction", s.GetFunction).But("Code has no Location: the zip cannot be had back"),
 		cloud.Handle("GetFunctionCodeSigningConfig", s.GetFunctionCodeSigningConfig).But("there is never one"),
 		cloud.Handle("GetFunctionConcurrency", s.GetFunctionConcurrency),
@@ -113,6 +128,7 @@ func (s *Service) Operations() []cloud.Operation {
 		cloud.Handle("GetPolicy", s.GetPolicy),
 		cloud.Handle("Invoke", s.Invoke).But("TenantId and DurableExecutionName are refused; a call that is refused for want of concurrency is not counted in Throttles"),
 		cloud.Handle("ListAliases", s.ListAliases),
+		cloud.Handle("ListEventSourceMappings", s.ListEventSourceMappings),
 		cloud.Handle("ListFunctionEventInvokeConfigs", s.ListFunctionEventInvokeConfigs),
 		cloud.Handle("ListFunctions", s.ListFunctions),
 		cloud.Handle("ListTags", s.ListTags),
@@ -124,6 +140,7 @@ func (s *Service) Operations() []cloud.Operation {
 		cloud.Handle("TagResource", s.TagResource).But("functions only"),
 		cloud.Handle("UntagResource", s.UntagResource).But("functions only"),
 		cloud.Handle("UpdateAlias", s.UpdateAlias),
+		cloud.Handle("UpdateEventSourceMapping", s.UpdateEventSourceMapping),
 		cloud.Handle("UpdateFunctionCode", s.UpdateFunctionCode).But("code is a ZipFile, S3 and images are refused"),
 		cloud.Handle("UpdateFunctionConfiguration", s.UpdateFunctionConfiguration).But(settings),
 		cloud.Handle("UpdateFunctionEventInvokeConfig", s.UpdateFunctionEventInvokeConfig),
@@ -155,6 +172,10 @@ func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
 		}
 	case kindInvocation:
 		s.reconcileInvocation(tx, id)
+	case kindMapping:
+		s.reconcileMapping(tx, id)
+	case kindBatch:
+		s.reconcileBatch(tx, id)
 	}
 }
 
@@ -173,17 +194,31 @@ func (s *Service) Keys() iter.Seq[cloud.Key] {
 				return
 			}
 		}
+		for k := range s.mappings.Everywhere() {
+			k.Kind = kindMapping
+			if !yield(k) {
+				return
+			}
+		}
+		for k := range s.batches.Everywhere() {
+			k.Kind = kindBatch
+			if !yield(k) {
+				return
+			}
+		}
 	}
 }
 
 // variables are a map's entries in order of name.
 func variables(m map[string]string) []Variable {
 	var out []Variable
-	for _, name := range slices.Sorted(maps.Keys(m)) {
+	for _, name := range sortedNames(m) {
 		out = append(out, Variable{name, m[name]})
 	}
 	return out
 }
+
+func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // page cuts a list down to what one answer may have, behind marker. Names are in order; the marker is the last name.
 func page[T any](all []T, name func(T) string, marker *string, most *int32, limit int) ([]T, *string) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
+	"github.com/billow-cloud/billow/cloud/sqs"
 )
 
 // alarmPrincipal is who invokes a function that is an alarm's action.
@@ -12,8 +13,13 @@ const alarmPrincipal = "lambda.alarms.cloudwatch.amazonaws.com"
 
 // Notice implements cloud.Service.
 func (s *Service) Notice(tx *cloud.Tx, e cloud.Event) {
-	if e, ok := e.(cloudwatch.AlarmAction); ok && !e.Repeat && strings.HasPrefix(e.ActionARN, "arn:aws:lambda:") {
-		s.alarmed(tx, e)
+	switch e := e.(type) {
+	case cloudwatch.AlarmAction:
+		if !e.Repeat && strings.HasPrefix(e.ActionARN, "arn:aws:lambda:") {
+			s.alarmed(tx, e)
+		}
+	case sqs.Arrived:
+		s.arrived(tx, e)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
 	"github.com/billow-cloud/billow/cloud/iam"
 	"github.com/billow-cloud/billow/cloud/sns"
+	"github.com/billow-cloud/billow/cloud/sqs"
 )
 
 var (
@@ -77,9 +78,9 @@ func (w *world) role(name, service string) {
 }
 
 func (w *world) build() {
-	identities, metrics, topics := iam.New(), cloudwatch.New(), sns.New()
-	w.lambda, w.metrics = New(identities, metrics, topics), metrics
-	w.cloud = cloud.New(1, identities, metrics, topics, w.lambda, above{w: w})
+	identities, metrics, queues, topics := iam.New(), cloudwatch.New(), sqs.New(), sns.New()
+	w.lambda, w.metrics = New(identities, metrics, queues, topics), metrics
+	w.cloud = cloud.New(1, identities, metrics, queues, topics, w.lambda, above{w: w})
 }
 
 // restart loads what was stored into a new cloud.

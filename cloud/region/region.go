@@ -58,7 +58,7 @@ func New(o Options) *cloud.Cloud {
 	if o.Explain {
 		groups.Remember()
 	}
-	functions := lambda.New(identities, metrics, topics)
+	functions := lambda.New(identities, metrics, queues, topics)
 	c := cloud.New(o.Seed, identities, sts.New(identities), texts, metrics, queues, topics, parameters, instances, balancers, classic, groups,
 		functions, events.New(events.Below(identities, texts, queues, topics, instances, functions)))
 	c.Authorize(authorizer(identities, instances, groups))

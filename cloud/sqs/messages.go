@@ -327,6 +327,7 @@ func (s *Service) arrive(tx *cloud.Tx, queue string) {
 	for _, p := range s.places.Prefix(tx, key(queue)) {
 		if !p.At.After(tx.Now()) {
 			tx.Wish(Arrived{Scope: tx.Scope, Queue: queue})
+			tx.Emit(Name, Arrived{Scope: tx.Scope, Queue: queue})
 		}
 		break
 	}

@@ -28,7 +28,8 @@ const (
 	kindArrival   = "arrival"
 )
 
-// Arrived wishes that those who wait for messages of a queue ask again. It may be lost: they ask again in the end.
+// Arrived wishes that those who wait for messages of a queue ask again. It may be lost: they ask again in the end. It is an
+// event, too, for services above.
 type Arrived struct {
 	Scope cloud.Scope
 	Queue string // its name
