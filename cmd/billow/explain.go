@@ -69,22 +69,6 @@ func printJSON(w io.Writer, v any) error {
 // paper is how wide what is printed may be.
 const paper = 92
 
-func plainTable(w io.Writer, widths ...int) table.Writer {
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
-	t.Style().Options = table.OptionsNoBordersAndSeparators
-	t.Style().Format.Header = text.FormatDefault
-	t.Style().Box.PaddingLeft = "  "
-	t.Style().Box.PaddingRight = ""
-	var columns []table.ColumnConfig
-	for i, width := range widths {
-		columns = append(columns, table.ColumnConfig{Number: i + 1, WidthMax: width, WidthMaxEnforcer: text.WrapSoft})
-	}
-	t.SetColumnConfigs(columns)
-	return t
-}
-
 func explainOne(w io.Writer, group string, x *autoscaling.Explanation) {
 	g := &x.Group
 	fmt.Fprintf(w, "Group %s, evaluated at %s UTC (the cloud's time)\n\n", group, x.Due.Format("2006-01-02 15:04:05"))

@@ -6,10 +6,10 @@ import (
 	"slices"
 
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/billow-cloud/billow/api/catalog"
 	"github.com/billow-cloud/billow/cloud/region"
+	"github.com/billow-cloud/billow/sim/report"
 )
 
 type ops struct {
@@ -19,10 +19,7 @@ type ops struct {
 
 func (o *ops) Run() error {
 	control := region.New(region.Options{})
-	out := table.NewWriter()
-	out.SetOutputMirror(os.Stdout)
-	out.Style().Options = table.OptionsNoBordersAndSeparators
-	out.SetColumnConfigs([]table.ColumnConfig{{Number: 4, WidthMax: 70, WidthMaxEnforcer: text.WrapSoft}})
+	out := report.Table(os.Stdout, table.ColumnConfig{Number: 4, WidthMax: 70})
 	out.AppendHeader(table.Row{"Service", "Operation", "Status", "Note"})
 	var summary [][4]any
 	for _, s := range catalog.Services {

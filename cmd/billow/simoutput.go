@@ -51,7 +51,7 @@ func (s *simOutput) check() error {
 		_, missing := os.Stat(path)
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
 		if err != nil {
-			return fmt.Errorf("%s cannot be written: %w", path, unwrapped(err))
+			return fmt.Errorf("%s cannot be written: %w", path, input.Reason(err))
 		}
 		f.Close()
 		if missing != nil { // a run that fails leaves nothing behind
@@ -137,13 +137,10 @@ func writeFile(path string, write func(io.Writer) error) error {
 		err = closed
 	}
 	if err != nil {
-		return fmt.Errorf("%s cannot be written: %w", path, unwrapped(err))
+		return fmt.Errorf("%s cannot be written: %w", path, input.Reason(err))
 	}
 	return nil
 }
-
-// unwrapped is an error about a file without its name and that of the system call.
-func unwrapped(err error) error { return input.Reason(err) }
 
 // interrupted is the error of a run in short, if it is that of an interrupt.
 func interrupted(ctx context.Context, err error) error {

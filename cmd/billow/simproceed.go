@@ -14,7 +14,9 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/billow-cloud/billow/flight"
+	"github.com/billow-cloud/billow/sim/input"
 	"github.com/billow-cloud/billow/sim/replay"
+	"github.com/billow-cloud/billow/sim/report"
 	"github.com/billow-cloud/billow/sim/world"
 
 	sums "github.com/billow-cloud/billow/sim/outcome"
@@ -29,7 +31,7 @@ func (s *simReplay) proceed(ctx context.Context, files []string) error {
 	}
 	w := replay.WhatIf{Group: s.Group, At: at, Until: until, Files: s.Policy, Remove: s.Remove, Stop: ctx.Err}
 	if s.World != "" {
-		f, err := os.Open(s.World)
+		f, err := input.Open(s.World)
 		if err != nil {
 			return err
 		}
@@ -57,16 +59,15 @@ func printContinuation(w io.Writer, c *replay.Continuation) {
 		fmt.Fprintln(w, "note:", n)
 	}
 	fmt.Fprintln(w)
-	t := replayTable(w)
+	t := report.Table(w)
 	t.AppendHeader(table.Row{"Time", "What happened", "What would have happened"})
 	for _, at := range instants(c.Happened.Activities, c.Changed.Activities) {
 		t.AppendRow(table.Row{at.Format("15:04:05"), doneAt(c.Happened.Activities, at), doneAt(c.Changed.Activities, at)})
 	}
 	t.Render()
 	fmt.Fprintln(w)
-	figures := replayTable(w)
+	figures := report.Table(w, report.Right(2, 4)...)
 	figures.AppendHeader(table.Row{"", "happened", "same policies, in the model", "changed"})
-	figures.SetColumnConfigs([]table.ColumnConfig{{Number: 2, Align: text.AlignRight}, {Number: 3, Align: text.AlignRight}, {Number: 4, Align: text.AlignRight}})
 	all := []sums.Summary{c.Happened.Summary, c.Same.Summary, c.Changed.Summary}
 	row := func(name string, format string, of func(sums.Summary) any) {
 		r := table.Row{name}
@@ -90,14 +91,6 @@ func printContinuation(w io.Writer, c *replay.Continuation) {
 }
 
 const replayStamp = "2006-01-02 15:04:05"
-
-func replayTable(w io.Writer) table.Writer {
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.Style().Options = table.OptionsNoBordersAndSeparators
-	t.Style().Format.Header = text.FormatDefault
-	return t
-}
 
 // instants are those at which activities began, by the second.
 func instants(lists ...[]sums.Activity) (all []time.Time) {

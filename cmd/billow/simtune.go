@@ -13,9 +13,10 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 
+	"github.com/billow-cloud/billow/sim/input"
 	"github.com/billow-cloud/billow/sim/load"
+	"github.com/billow-cloud/billow/sim/report"
 	"github.com/billow-cloud/billow/sim/tune"
 	"github.com/billow-cloud/billow/sim/world"
 )
@@ -96,12 +97,12 @@ func (t *simTune) options() (o tune.Options, err error) {
 	}
 	o = tune.Options{World: defaultWorld(per, t.Type), Type: t.Type, Min: t.Min, Max: t.Max, Objective: t.Objective, Tuned: t.Tuned, Budget: t.Budget, Seed: t.Seed}
 	if t.World != "" {
-		f, err := os.Open(t.World)
+		f, err := input.Open(t.World)
 		if err != nil {
-			return o, fmt.Errorf("%s: %w", t.World, errors.Unwrap(err))
+			return o, err
 		}
 		defer f.Close()
-		if o.World, err = world.Read(t.World, f); err != nil {
+		if o.World, err = world.Read(input.Name(t.World), f); err != nil {
 			return o, err
 		}
 	}
@@ -115,7 +116,10 @@ func (t *simTune) options() (o tune.Options, err error) {
 	}
 	per = ready.PerSecond(kind)
 	o.Load, err = load.Read(t.Load, load.Options{Unit: load.Unit(t.Unit), Value: t.Value, Zone: zone, Gaps: load.Gaps(t.Gaps), PerInstance: per})
-	if err == nil && t.PerInstance == 0 && t.World == "" && t.Unit != string(load.Percent) {
+	if t.World == "" && o.Load.Service > 0 {
+		o.World = lasting(per, max(o.Load.Service, leastRequest), t.Type)
+	}
+	if err == nil && t.PerInstance == 0 && t.World == "" && o.Load.Unit != load.Percent {
 		o.Load = tune.Fit(o.Load, per)
 	}
 	return o, err
@@ -131,7 +135,7 @@ func (t *simTune) save(r *tune.Result) error {
 		return err
 	}
 	if err := os.MkdirAll(t.Out, 0o755); err != nil {
-		return fmt.Errorf("%s: %w", t.Out, unwrapped(err))
+		return input.Fault(t.Out, err)
 	}
 	for _, f := range files {
 		mode := os.FileMode(0o644)
@@ -139,7 +143,7 @@ func (t *simTune) save(r *tune.Result) error {
 			mode = 0o755
 		}
 		if err := os.WriteFile(filepath.Join(t.Out, f.Name), f.Data, mode); err != nil {
-			return fmt.Errorf("%s: %w", filepath.Join(t.Out, f.Name), unwrapped(err))
+			return input.Fault(filepath.Join(t.Out, f.Name), err)
 		}
 	}
 	return nil
@@ -168,7 +172,7 @@ func (t *simTune) print(w io.Writer, r *tune.Result) {
 	fmt.Fprintf(w, "It saves %.1f %% of the default's instance-hours (%.1f to %.1f %% in nine of ten draws of %d days), and %.1f %% of the best single target's; the objective is kept in %.0f %% of draws.\n",
 		100*r.Sure.Saving, 100*r.Sure.Low, 100*r.Sure.High, r.Sure.Days, 100*(1-r.Recommended.Held.Hours/r.Sweep.Held.Hours), 100*r.Sure.Share)
 	fmt.Fprintln(w, "\nThe front on the tuned part: what costs less has fewer in time (strain: late requests under stress against the default's, below 0 is better)")
-	p := tuneTable(w, 3)
+	p := report.Table(w, report.Right(1, 3)...)
 	p.AppendHeader(table.Row{"Hours", "In time", "Strain", "Policy"})
 	for _, x := range r.Front {
 		p.AppendRow(table.Row{fmt.Sprintf("%.1f", x.Hours), share(x.InTime), fmt.Sprintf("%+.1f", x.Strain), x.Candidate.String()})
@@ -180,12 +184,7 @@ func (t *simTune) print(w io.Writer, r *tune.Result) {
 }
 
 func (t *simTune) table(w io.Writer, rows []tune.Row, of func(tune.Row) tune.Figures) {
-	p := tuneTable(w, 0)
-	right := []table.ColumnConfig{}
-	for i := range 8 {
-		right = append(right, table.ColumnConfig{Number: i + 2, Align: text.AlignRight, AlignHeader: text.AlignRight})
-	}
-	p.SetColumnConfigs(right)
+	p := report.Table(w, report.Right(2, 9)...)
 	p.AppendHeader(table.Row{"", "Hours", "of default", "Cost", "In time", "Late", "Lost", "Changes", "Objective"})
 	usual := of(rows[0]).Hours
 	for _, r := range rows {
@@ -204,19 +203,3 @@ func (t *simTune) table(w io.Writer, rows []tune.Row, of func(tune.Row) tune.Fig
 }
 
 func share(x float64) string { return fmt.Sprintf("%.3f %%", 100*x) }
-
-// tuneTable has no lines; the first columns are numbers.
-func tuneTable(w io.Writer, numbers int) table.Writer {
-	p := table.NewWriter()
-	p.SetOutputMirror(w)
-	p.SetStyle(table.StyleLight)
-	p.Style().Options = table.OptionsNoBordersAndSeparators
-	p.Style().Format.Header = text.FormatDefault
-	p.Style().Box.PaddingLeft, p.Style().Box.PaddingRight = "", "  "
-	right := []table.ColumnConfig{}
-	for i := range numbers {
-		right = append(right, table.ColumnConfig{Number: i + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
-	}
-	p.SetColumnConfigs(right)
-	return p
-}
