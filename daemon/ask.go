@@ -33,6 +33,7 @@ func (d *Daemon) serveAdmin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /exec", d.serveExec)
 	mux.HandleFunc("POST /ask/{operation}", d.serveAsk)
+	mux.HandleFunc("POST /image", d.serveImport)
 	return mux
 }
 

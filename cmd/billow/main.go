@@ -24,6 +24,7 @@ type commands struct {
 	Serve   serve          `cmd:"" help:"Run the cloud."`
 	Env     env            `cmd:"" help:"Print shell exports that point AWS clients at a server: eval \"$(billow env)\"."`
 	Exec    execute        `cmd:"" help:"Run a command in an instance."`
+	Image   imageCommands  `cmd:"" help:"Bring in images."`
 	Explain explain        `cmd:"" help:"Tell why a group scaled, or did not, and what would have changed that."`
 	Shadow  shadowCommands `cmd:"" help:"Watch policies on a live group without acting, and compare."`
 	Ops     ops            `cmd:"" help:"List every AWS operation and whether it is real, stored only, or absent."`

@@ -84,9 +84,7 @@ func (d *Driver) ImportImage(ctx context.Context, imageID string, config driver.
 	copied := make(chan error, 1)
 	go func() {
 		_, err := io.Copy(in, tar)
-		if err == nil {
-			err = in.Close()
-		}
+		in.Close() // the keeper reads to the end, whichever it is
 		copied <- err
 	}()
 	var res keeper.Response
