@@ -1,0 +1,92 @@
+package e2e
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestEvents is EventBridge as people use it: a rule on state changes and a schedule, both heard by a topic's subscriber.
+func TestEvents(t *testing.T) {
+	need(t, "aws")
+	t.Parallel()
+	s := start(t, "--driver", "sim", "--auth", "none", "--time-scale", "60") // a minute is a second
+	box := newMailbox(t)
+	topic := s.text("sns", "create-topic", "--name", "news", "--query", "TopicArn")
+	s.aws(nil, "sns", "subscribe", "--topic-arn", topic, "--protocol", "http", "--notification-endpoint", box.server.URL)
+	s.aws(nil, "sns", "confirm-subscription", "--topic-arn", topic, "--token", box.await(t, "SubscriptionConfirmation", "")["Token"].(string))
+
+	arn := s.text("events", "put-rule", "--name", "states", "--event-pattern",
+		`{"source":["aws.ec2"],"detail-type":["EC2 Instance State-change Notification"],"detail":{"state":["running",{"prefix":"term"}]}}`, "--query", "RuleArn")
+	s.aws(nil, "events", "put-targets", "--rule", "states", "--targets", mustJSON(t, []any{
+		map[string]any{"Id": "short", "Arn": topic, "InputTransformer": map[string]any{
+			"InputPathsMap": map[string]string{"state": "$.detail.state", "id": "$.detail.instance-id"}, "InputTemplate": `{"Event": <state>, "of": "<id> by <aws.events.rule-name>"}`}},
+		map[string]any{"Id": "whole", "Arn": topic},
+	}))
+	id := s.text("ec2", "run-instances", "--image-id", s.amazonLinux(), "--instance-type", "t3.micro", "--query", "Instances[0].InstanceId")
+	if m := box.await(t, "Notification", "running"); m["of"] != id+" by states" {
+		t.Errorf("%v", m)
+	}
+	s.aws(nil, "ec2", "terminate-instances", "--instance-ids", id)
+	if m := box.await(t, "Notification", "terminated"); m["of"] != id+" by states" {
+		t.Errorf("%v", m)
+	}
+	whole := box.event(t, "EC2 Instance State-change Notification")
+	if whole["source"] != "aws.ec2" || whole["region"] != "us-east-1" || !strings.HasSuffix(whole["resources"].([]any)[0].(string), ":instance/"+id) {
+		t.Errorf("%v", whole)
+	}
+
+	// A schedule, in the cloud's time.
+	tick := s.text("events", "put-rule", "--name", "tick", "--schedule-expression", "rate(1 minute)", "--query", "RuleArn")
+	s.aws(nil, "events", "put-targets", "--rule", "tick", "--targets", "Id=1,Arn="+topic)
+	if e := box.event(t, "Scheduled Event"); e["resources"].([]any)[0] != tick {
+		t.Errorf("%v", e)
+	}
+
+	// What a client asks and what it is refused.
+	event := mustJSON(t, map[string]any{"id": "1", "account": "1", "source": "a", "time": "2026-01-01T00:00:00Z", "region": "r", "resources": []string{}, "detail-type": "t",
+		"detail": map[string]any{"n": 5, "ip": "10.0.0.7"}})
+	for pattern, want := range map[string]string{`{"detail":{"n":[{"numeric":[">",4]}],"ip":[{"cidr":"10.0.0.0/8"}]}}`: "True", `{"detail":{"n":["5"]}}`: "False"} {
+		if got := s.text("events", "test-event-pattern", "--event-pattern", pattern, "--event", event, "--query", "Result"); got != want {
+			t.Errorf("%s: %s", pattern, got)
+		}
+	}
+	out := s.text("events", "put-events", "--entries", `[{"Source":"my.app","DetailType":"t","Detail":"{}"},{"Source":"my.app","DetailType":"t","Detail":"no"}]`,
+		"--query", "[FailedEntryCount,Entries[1].ErrorCode]")
+	if strings.Join(strings.Fields(out), " ") != "1 MalformedDetail" {
+		t.Error(out)
+	}
+	if out, err := s.awsCLI("events", "delete-rule", "--name", "states"); err == nil || !strings.Contains(string(out), "ValidationException") {
+		t.Errorf("%v %s", err, out)
+	}
+	if out, err := s.awsCLI("events", "put-rule", "--name", "x", "--event-pattern", `{"a":1}`); err == nil || !strings.Contains(string(out), "InvalidEventPatternException") {
+		t.Errorf("%v %s", err, out)
+	}
+	if names := s.text("events", "list-rule-names-by-target", "--target-arn", topic, "--query", "RuleNames"); strings.Join(strings.Fields(names), " ") != "states tick" {
+		t.Error(names)
+	}
+	s.aws(nil, "events", "remove-targets", "--rule", "states", "--ids", "short", "whole")
+	s.aws(nil, "events", "delete-rule", "--name", "states")
+	if !strings.HasSuffix(arn, ":rule/states") {
+		t.Error(arn)
+	}
+}
+
+// event awaits a notification whose message is an event of a type.
+func (m *mailbox) event(t *testing.T, detailType string) map[string]any {
+	t.Helper()
+	var found map[string]any
+	eventually(t, 20*time.Second, "the topic delivers "+detailType, func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, message := range m.got {
+			text, _ := message["Message"].(string)
+			if found = nil; json.Unmarshal([]byte(text), &found) == nil && found["detail-type"] == detailType {
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
