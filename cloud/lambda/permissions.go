@@ -164,6 +164,18 @@ func encoded(v any) []byte {
 	return b
 }
 
+// Named tells the tags of a function and the policy of what an ARN names, for decisions on calls.
+func (s *Service) Named(tx *cloud.Tx, arn string) (tags []Tag, policy string, ok bool) {
+	f, q, err := s.qualified(tx, &arn, nil)
+	if err != nil {
+		return nil, "", false
+	}
+	if i, found := policyOf(f, q); found {
+		policy = string(f.Policies[i].document(tx, f.Name))
+	}
+	return f.Tags, policy, true
+}
+
 // permits tells whether a service may invoke a function because of something of this account (EC-IA-03).
 func (f Function) permits(tx *cloud.Tx, qualifier, principal, sourceARN string) bool {
 	i, found := policyOf(f, qualifier)

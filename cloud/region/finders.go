@@ -9,10 +9,11 @@ import (
 	"github.com/billow-cloud/billow/cloud/autoscaling"
 	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/iam"
+	"github.com/billow-cloud/billow/cloud/lambda"
 )
 
 // authorizer joins IAM with what the services know of their resources.
-func authorizer(identities *iam.Service, instances *ec2.Service, groups *autoscaling.Service) cloud.Authorizer {
+func authorizer(identities *iam.Service, instances *ec2.Service, groups *autoscaling.Service, functions *lambda.Service) cloud.Authorizer {
 	launch := func(tx *cloud.Tx, in any) []string {
 		if r, ok := in.(*shape.RunInstancesInput); ok {
 			return instances.LaunchResources(tx, r)
@@ -35,6 +36,14 @@ func authorizer(identities *iam.Service, instances *ec2.Service, groups *autosca
 		autoscaling.Name: func(tx *cloud.Tx, arn string) (access.Thing, bool) {
 			exact, tags, ok := groups.Named(tx, resourceOf(arn))
 			return access.Thing{ARN: exact, Tags: tagsOf(tags)}, ok
+		},
+		lambda.Name: func(tx *cloud.Tx, arn string) (access.Thing, bool) {
+			tags, policy, ok := functions.Named(tx, arn)
+			t := access.Thing{Policy: policy}
+			for _, tag := range tags {
+				t.Tags = append(t.Tags, iam.Tag{Key: tag.Key, Value: tag.Value})
+			}
+			return t, ok
 		},
 	}).Authorize
 }
