@@ -292,6 +292,8 @@ func TestRefused(t *testing.T) {
 		{"a query", "X=$(aws autoscaling describe-policies --query 'ScalingPolicies[*].PolicyARN')\n", "1: a variable is set to one text of an answer"},
 		{"shorthand", group + "x --min-size 1 --max-size 2 --launch-template Name\n", `1: --launch-template: "Name" is not Name=value`},
 		{"shorthand of a member that is not there", group + "x --launch-template Name=y\n", "1: LaunchTemplate has no member Name; it can have"},
+		{"a name that is too short", "aws ec2 create-launch-template --launch-template-name x --launch-template-data {}\n", "1: create-launch-template: LaunchTemplateName is 1 character; it must be at least 3"},
+		{"a target that is too large", policy + target + `, "TargetValue": 1e400}}]}`, `3: ScalingPolicy.TargetTrackingConfiguration.TargetValue: "1e400" is too large`},
 		{"a file", "aws autoscaling put-scaling-policy --target-tracking-configuration file://none.json\n", "1: --target-tracking-configuration: "},
 		{"a policy of a group that is not there", "\naws autoscaling put-scaling-policy --policy-name p --auto-scaling-group-name api --scaling-adjustment 1 --adjustment-type ChangeInCapacity\n",
 			"2: put-scaling-policy p is of the group api, which is not in the files before it; there is web"},
