@@ -20,7 +20,7 @@ func (d *destroy) Run(ctx context.Context) error {
 // end ends real instances; modelled ones are only records.
 func (d *destroy) end(ctx context.Context, dir string) error {
 	left := 0
-	for _, kind := range []string{"instances", "images", "layers"} {
+	for _, kind := range []string{"instances", "images", "layers", "ebs/volumes", "ebs/snapshots"} {
 		entries, _ := os.ReadDir(filepath.Join(dir, kind))
 		left += len(entries)
 	}
