@@ -121,10 +121,9 @@ func (a *Addresses) Close() {
 
 // relay carries one connection to the instance that it is for.
 func (a *Addresses) relay(c net.Conn) {
-	client := c.(*net.TCPConn)
 	to := c.LocalAddr().(*net.TCPAddr).AddrPort()
 	ctx, cancel := context.WithTimeout(context.Background(), dialTime)
-	r := &relay{client: client, cancel: cancel}
+	r := &relay{client: c, cancel: cancel}
 	defer r.cut()
 	target, ok := a.begin(to.Addr(), r)
 	if !ok {

@@ -9,7 +9,7 @@ import (
 
 // relay is one connection of a client, and that to the instance once it is made.
 type relay struct {
-	client *net.TCPConn
+	client net.Conn
 	cancel context.CancelFunc // of the dial
 
 	mu       sync.Mutex
@@ -18,15 +18,22 @@ type relay struct {
 	whole    bool // both ends have said that they are done
 }
 
+// accepted takes the connection to a client that has none yet; false if it is not wanted any more.
+func (r *relay) accepted(client net.Conn) bool { return r.take(&r.client, client) }
+
 // connected takes the connection to the instance; false if it is not wanted any more.
 func (r *relay) connected(instance net.Conn) bool {
+	return r.take(&r.instance, instance)
+}
+
+func (r *relay) take(at *net.Conn, c net.Conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.gone {
-		instance.Close()
+		c.Close()
 		return false
 	}
-	r.instance = instance
+	*at = c
 	return true
 }
 

@@ -40,8 +40,8 @@ type publics struct {
 	wished  addresses.Table
 	changed chan struct{}
 	held    map[netip.Prefix]io.Closer // parts of the pool that are this server's; nil: another's
-	caught  []*tproxy.Socket
-	watch   bool // the host gives no socket for all ports
+	caught  []io.Closer                // sockets, and what reads from them
+	watch   bool                       // the host gives no socket for all ports
 }
 
 // newPublics takes a part of the pool for the server with a data directory.
@@ -97,11 +97,14 @@ func (p *publics) hold(part netip.Prefix) error {
 		return nil
 	}
 	p.caught = append(p.caught, socket)
-	listener, err := net.FileListener(socket.TCP)
-	if err != nil {
-		return nil
+	if listener, err := net.FileListener(socket.TCP); err == nil {
+		p.caught = append(p.caught, listener)
+		go p.plane.Serve(listener)
 	}
-	go p.plane.Serve(listener)
+	if packets, err := net.FilePacketConn(socket.UDP); err == nil {
+		p.caught = append(p.caught, packets)
+		go p.plane.ServePackets(packets.(*net.UDPConn))
+	}
 	return nil
 }
 
