@@ -20,6 +20,9 @@ const (
 	gatewayAddress  = "169.254.169.252"
 )
 
+// insideName is what instances call the API by.
+const insideName = "billow.internal"
+
 // dnsTTL is short, since addresses move.
 const dnsTTL = 5
 
@@ -88,7 +91,7 @@ func (d *Daemon) address(name string) (netip.Addr, bool) {
 			return target.Address, ok
 		}
 	}
-	if _, ok := d.routes.match(name); ok || name == "billow.internal" {
+	if _, ok := d.routes.match(name); ok || name == insideName {
 		return netip.MustParseAddr(gatewayAddress), true
 	}
 	return netip.Addr{}, false

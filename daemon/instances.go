@@ -127,6 +127,9 @@ func (i *instances) spec(s ec2.Spec) (driver.Spec, error) {
 		ID: s.ID, ImageID: s.ImageID, Hostname: s.Hostname, PrivateIP: address, Subnet: subnet, MAC: s.MAC,
 		CPUs: i.host.CoresPerVCPU * float64(s.VCPUs), Memory: int64(s.Memory) << 20, UserData: s.UserData,
 	}
+	if s.Region != "" { // so that AWS's clients inside find this cloud, as the metadata service gives them their credentials
+		spec.Environment = []string{"AWS_ENDPOINT_URL=http://" + insideName, "AWS_REGION=" + s.Region, "AWS_DEFAULT_REGION=" + s.Region}
+	}
 	if !i.modelled && (spec.CPUs > i.host.Cores || i.host.Memory > 0 && spec.Memory > i.host.Memory) {
 		return spec, driver.Errorf(driver.CodeCapacity,
 			"An instance of the type needs %.2g cores and %d MiB of memory, this host has %.2g and %d MiB.",

@@ -138,6 +138,9 @@ type Spec struct {
 	// UserData runs once, at the first boot, as EC-IN-07 says.
 	UserData []byte
 
+	// Environment is what its programs find set beside the driver's own: "NAME=value".
+	Environment []string `json:",omitempty"`
+
 	// Volumes are attached before it boots, beside those that it has already.
 	// They exist.
 	Volumes []Attachment

@@ -5,6 +5,7 @@ import "time"
 // Spec is what an instance shall be on the host.
 type Spec struct {
 	ID           string
+	Region       string
 	ImageID      string // an image made by CaptureImage; empty is the built-in one
 	Hostname     string // "ip-172-31-5-10.ec2.internal"
 	PrivateIP    string

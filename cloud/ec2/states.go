@@ -68,7 +68,8 @@ func (s *Service) spec(tx *cloud.Tx, i Instance) Spec {
 	kind, _ := Type(i.InstanceType)
 	n, _ := s.subnets.Get(tx, i.SubnetID)
 	return Spec{
-		ID: i.ID, ImageID: i.ImageContent, Hostname: privateDNS(tx.Scope.Region, i.PrivateIP), PrivateIP: i.PrivateIP, Subnet: n.CIDR, MAC: i.MAC,
+		Region: tx.Scope.Region,
+		ID:     i.ID, ImageID: i.ImageContent, Hostname: privateDNS(tx.Scope.Region, i.PrivateIP), PrivateIP: i.PrivateIP, Subnet: n.CIDR, MAC: i.MAC,
 		InstanceType: i.InstanceType, VCPUs: kind.VCPUs, Memory: kind.Memory, UserData: i.UserData, Volumes: s.specVolumes(tx, i),
 	}
 }

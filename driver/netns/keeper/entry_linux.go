@@ -23,9 +23,9 @@ func (k *keeper) tops(i *instance) []string {
 }
 
 // environment is what programs of the instance find set: what its image says
-// comes over what all have.
+// comes over what all have and what its spec says.
 func (i *instance) environment() []string {
-	all := append([]string{}, environment...)
+	all := append(append([]string{}, environment...), i.record.Spec.Environment...)
 	for _, entry := range i.record.Config.Env {
 		name, _, _ := strings.Cut(entry, "=")
 		replaced := false
