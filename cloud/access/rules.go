@@ -48,8 +48,9 @@ const groupName = "autoScalingGroup:*:autoScalingGroupName/V"
 // rules are the members of each service that name resources.
 var rules = map[string][]rule{
 	"ec2": {
-		{member: "InstanceId", resource: "instance/V"}, {member: "InstanceIds", resource: "instance/V"}, {member: "AllocationId", resource: "elastic-ip/V"},
-		{member: "PublicIp", resource: "elastic-ip/V", alone: true}, {member: "NetworkInterfaceId", resource: "network-interface/V"},
+		{member: "AllocationId", resource: "elastic-ip/V"}, {member: "PublicIp", resource: "elastic-ip/V", alone: true},
+		{member: "InstanceId", resource: "instance/V"}, {member: "InstanceIds", resource: "instance/V"},
+		{member: "NetworkInterfaceId", resource: "network-interface/V"},
 		{member: "VolumeId", resource: "volume/V"}, {member: "SnapshotId", resource: "snapshot/V"}, {member: "ImageId", resource: "image/V"},
 		{member: "SourceImageId", resource: "image/V"}, {member: "GroupId", resource: "security-group/V"}, {member: "SubnetId", resource: "subnet/V"},
 		{member: "VpcId", resource: "vpc/V"}, {member: "KeyName", resource: "key-pair/V"}, {member: "KeyPairId", resource: "key-pair/V"},

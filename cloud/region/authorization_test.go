@@ -74,7 +74,7 @@ func TestWhatCallsAreAbout(t *testing.T) {
 	}{
 		{"ec2", "DescribeInstances", &ec2api.DescribeInstancesInput{InstanceIds: []string{"i-1"}}, "UnauthorizedOperation", "ec2:DescribeInstances", ""},
 		{"ec2", "StopInstances", &ec2api.StopInstancesInput{InstanceIds: []string{"i-1"}}, "UnauthorizedOperation", "ec2:StopInstances", "arn:aws:ec2:us-east-1:123456789012:instance/i-1"},
-		{"ec2", "AssociateAddress", &ec2api.AssociateAddressInput{InstanceId: new("i-1"), AllocationId: new("eipalloc-1")}, "UnauthorizedOperation", "ec2:AssociateAddress", "arn:aws:ec2:us-east-1:123456789012:instance/i-1"},
+		{"ec2", "AssociateAddress", &ec2api.AssociateAddressInput{InstanceId: new("i-1"), AllocationId: new("eipalloc-1")}, "UnauthorizedOperation", "ec2:AssociateAddress", "arn:aws:ec2:us-east-1:123456789012:elastic-ip/eipalloc-1"},
 		{"ec2", "CreateTags", &ec2api.CreateTagsInput{Resources: []string{"ami-1"}}, "UnauthorizedOperation", "ec2:CreateTags", "arn:aws:ec2:us-east-1::image/ami-1"},
 		{"ec2", "AllocateAddress", &ec2api.AllocateAddressInput{}, "UnauthorizedOperation", "ec2:AllocateAddress", "arn:aws:ec2:us-east-1:123456789012:elastic-ip/*"},
 		{"autoscaling", "SetDesiredCapacity", &asapi.SetDesiredCapacityInput{AutoScalingGroupName: new("g"), DesiredCapacity: new(int32(1))}, "AccessDenied", "autoscaling:SetDesiredCapacity", "arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:*:autoScalingGroupName/g"},
