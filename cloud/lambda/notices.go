@@ -5,11 +5,15 @@ import (
 
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
+	"github.com/billow-cloud/billow/cloud/sns"
 	"github.com/billow-cloud/billow/cloud/sqs"
 )
 
 // alarmPrincipal is who invokes a function that is an alarm's action.
 const alarmPrincipal = "lambda.alarms.cloudwatch.amazonaws.com"
+
+// topicPrincipal is who invokes a function that has subscribed to a topic.
+const topicPrincipal = "sns.amazonaws.com"
 
 // Notice implements cloud.Service.
 func (s *Service) Notice(tx *cloud.Tx, e cloud.Event) {
@@ -20,6 +24,10 @@ func (s *Service) Notice(tx *cloud.Tx, e cloud.Event) {
 		}
 	case sqs.Arrived:
 		s.arrived(tx, e)
+	case sns.Notify:
+		if tx.Try(func() error { return s.InvokeAsync(tx, e.FunctionARN, []byte(e.Payload), topicPrincipal, e.TopicARN) }) != nil {
+			s.topics.NotInvoked(tx, e)
+		}
 	}
 }
 

@@ -91,6 +91,9 @@ func (s *Service) reconcileDelivery(tx *cloud.Tx, key string) {
 		tx.At(Name, kindDelivery, key, time.Time{})
 		return
 	case !subscribed || d.Attempt >= maxAttempts && !tx.Now().Before(d.Next):
+		if subscribed {
+			s.undelivered(tx, &sub, &d.Message)
+		}
 		s.deliveries.Delete(tx, key)
 		tx.At(Name, kindDelivery, key, time.Time{})
 		return
@@ -113,12 +116,24 @@ func (s *Service) delivered(tx *cloud.Tx, key string, f Delivered) {
 	}
 	final := f.Status >= 200 && f.Status < 500 && f.Status != 429
 	if final || d.Attempt >= maxAttempts {
+		if sub, subscribed := s.subscriptions.Get(tx, key[:len(key)-len(d.ID)-1]); subscribed && (f.Status < 200 || f.Status > 299) {
+			s.undelivered(tx, &sub, &d.Message)
+		}
 		s.deliveries.Delete(tx, key)
 	} else {
 		d.Waiting, d.Next = true, tx.Now().Add(retryAfter).Truncate(time.Millisecond)
 		s.deliveries.Put(tx, key, d)
 	}
 	tx.Touch(Name, kindDelivery, key)
+}
+
+// subscribeURL confirms a subscription, unsubscribeURL ends it, for whoever visits them.
+func (s *Service) subscribeURL(sub *Subscription) string {
+	return s.Endpoint + "/?Action=ConfirmSubscription&TopicArn=" + url.QueryEscape(sub.TopicARN) + "&Token=" + sub.Token
+}
+
+func (s *Service) unsubscribeURL(sub *Subscription) string {
+	return s.Endpoint + "/?Action=Unsubscribe&SubscriptionArn=" + url.QueryEscape(sub.ARN)
 }
 
 // envelope gives headers and body of a message as HTTP endpoints get it. It is not signed.
@@ -132,15 +147,15 @@ func (s *Service) envelope(sub *Subscription, m *Message) ([]Header, string) {
 		headers = append(headers, Header{"x-amz-sns-subscription-arn", sub.ARN})
 	}
 	headers = append(headers, Header{"Content-Type", "text/plain; charset=UTF-8"}, Header{"User-Agent", "Amazon Simple Notification Service Agent"})
-	if m.Type == typeNotification && get(sub.Attributes, "RawMessageDelivery") == "true" {
+	if m.Type == typeNotification && sub.raw() {
 		return append(headers, Header{"x-amz-sns-rawdelivery", "true"}), m.Text
 	}
 	body := envelope{Type: m.Type, MessageID: m.ID, TopicARN: sub.TopicARN, Subject: m.Subject, Message: m.Text, Timestamp: stamp(m.At)}
 	if m.Type == typeConfirmation {
 		body.Token = sub.Token
-		body.SubscribeURL = s.Endpoint + "/?Action=ConfirmSubscription&TopicArn=" + url.QueryEscape(sub.TopicARN) + "&Token=" + sub.Token
+		body.SubscribeURL = s.subscribeURL(sub)
 	} else {
-		body.UnsubscribeURL = s.Endpoint + "/?Action=Unsubscribe&SubscriptionArn=" + url.QueryEscape(sub.ARN)
+		body.UnsubscribeURL = s.unsubscribeURL(sub)
 	}
 	for _, a := range m.Attributes {
 		if body.Attributes == nil {

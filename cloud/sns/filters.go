@@ -5,181 +5,93 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/billow-cloud/billow/cloud/events/pattern"
 )
 
-// filter is a parsed FilterPolicy over message attributes: all of its conditions must hold.
-type filter []condition
+// The values of FilterPolicyScope: what a filter policy is about.
+const (
+	scopeAttributes = "MessageAttributes"
+	scopeBody       = "MessageBody"
+)
 
-// condition holds if the attribute fits one of the rules: a value, or an object with one operator.
-type condition struct {
-	name  string
-	rules []any
-}
+// Limits of a filter policy.
+const (
+	maxFilterKeys         = 5
+	maxFilterCombinations = 150
+)
 
-// parseFilter reads and checks a FilterPolicy.
-func parseFilter(text string) (filter, error) {
+// parseFilter reads and checks a FilterPolicy: the language is that of event patterns, and over attributes it has one level.
+func parseFilter(text, scope string) (*pattern.Pattern, error) {
 	var policy map[string]any
 	if err := json.Unmarshal([]byte(text), &policy); err != nil {
 		return nil, fmt.Errorf("failed to parse JSON.")
 	}
-	var out filter
+	keys, combinations := 0, 1
 	for _, name := range slices.Sorted(maps.Keys(policy)) {
-		rules, ok := policy[name].([]any)
-		if !ok {
-			return nil, fmt.Errorf("%q must be an object or an array", name)
+		if _, nested := policy[name].(map[string]any); nested && scope != scopeBody {
+			return nil, fmt.Errorf("Filter policy scope MessageAttributes does not support nested filter policy")
 		}
-		for _, r := range rules {
-			if err := checkRule(r); err != nil {
-				return nil, err
-			}
-		}
-		out = append(out, condition{name, rules})
+		k, c := weigh(policy[name])
+		keys, combinations = keys+k, min(combinations*c, maxFilterCombinations+1)
 	}
-	if len(out) > 5 {
-		return nil, fmt.Errorf("Filter policy can not have more than 5 keys")
+	switch {
+	case keys > maxFilterKeys:
+		return nil, fmt.Errorf("Filter policy can not have more than %d keys", maxFilterKeys)
+	case combinations > maxFilterCombinations:
+		return nil, fmt.Errorf("Filter policy is too complex")
 	}
-	return out, nil
+	return pattern.Parse(text)
 }
 
-func checkRule(rule any) error {
-	object, ok := rule.(map[string]any)
-	if !ok {
-		if _, list := rule.([]any); list {
-			return fmt.Errorf("Match value must be String, number, true, false, or null")
-		}
-		return nil
+// weigh counts the fields of a part of a policy and the combinations of their values.
+func weigh(v any) (keys, combinations int) {
+	object, nested := v.(map[string]any)
+	if !nested {
+		list, _ := v.([]any)
+		return 1, max(1, len(list))
 	}
-	for _, op := range slices.Sorted(maps.Keys(object)) {
-		v := object[op]
-		switch op {
-		case "prefix", "suffix", "equals-ignore-case":
-			_, ok = v.(string)
-		case "exists":
-			_, ok = v.(bool)
-		case "anything-but":
-			ok = v != nil
-		case "numeric":
-			_, ok = numericFits(0, v)
-		default:
-			return fmt.Errorf("Unrecognized match type %s", op)
-		}
-		if !ok {
-			return fmt.Errorf("the value of %s is invalid", op)
-		}
+	combinations = 1
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		k, c := weigh(object[name])
+		keys, combinations = keys+k, min(combinations*c, maxFilterCombinations+1)
 	}
-	if len(object) != 1 {
-		return fmt.Errorf("Only one key allowed in match expression")
-	}
-	return nil
+	return keys, combinations
 }
 
-// passes tells whether a message with such attributes gets through; without a policy all do.
-func passes(policy string, attributes []MessageAttribute) bool {
-	if policy == "" {
+// passes tells whether a message gets through a subscription's filter; without a policy all do.
+func (sub *Subscription) passes(m *Message) bool {
+	text, scope := get(sub.Attributes, "FilterPolicy"), get(sub.Attributes, "FilterPolicyScope")
+	if text == "" {
 		return true
 	}
-	f, err := parseFilter(policy)
+	p, err := parseFilter(text, scope)
 	if err != nil {
 		return false
 	}
-	for _, c := range f {
-		if !slices.ContainsFunc(c.rules, func(rule any) bool { return fits(rule, c.name, attributes) }) {
-			return false
-		}
+	if scope != scopeBody {
+		return p.Match(filtered(m.Attributes))
 	}
-	return true
+	body, err := pattern.Decode([]byte(m.Text))
+	return err == nil && p.Match(body) // what is no JSON has no fields
 }
 
-// fits tells whether one rule holds for an attribute.
-func fits(rule any, name string, attributes []MessageAttribute) bool {
-	i := slices.IndexFunc(attributes, func(a MessageAttribute) bool { return a.Name == name })
-	object, isObject := rule.(map[string]any)
-	if isObject {
-		if want, ok := object["exists"].(bool); ok {
-			return want == (i >= 0)
+// filtered are a message's attributes as a pattern looks at them; binary ones are not looked at.
+func filtered(attributes []MessageAttribute) map[string]any {
+	out := map[string]any{}
+	for _, a := range attributes {
+		kind, _, _ := strings.Cut(a.Type, ".")
+		switch {
+		case a.Type == "String.Array":
+			if list, err := pattern.Decode([]byte(a.Value)); err == nil {
+				out[a.Name] = list
+			}
+		case kind == "Number":
+			out[a.Name] = json.Number(a.Value)
+		case kind == "String":
+			out[a.Name] = a.Value
 		}
 	}
-	if i < 0 {
-		return false
-	}
-	a := attributes[i]
-	values := []any{a.Value}
-	switch {
-	case a.Type == "String.Array":
-		values = nil
-		_ = json.Unmarshal([]byte(a.Value), &values) // what is no array has no values
-	case strings.HasPrefix(a.Type, "Number"):
-		n, _ := strconv.ParseFloat(a.Value, 64)
-		values = []any{n}
-	}
-	for _, v := range values {
-		switch v.(type) {
-		case map[string]any, []any:
-			continue // no rule is about these, and they cannot be compared
-		}
-		if isObject && operatorFits(object, v) || !isObject && v == rule {
-			return true
-		}
-	}
-	return false
-}
-
-func operatorFits(object map[string]any, v any) bool {
-	text, isText := v.(string)
-	if p, ok := object["prefix"].(string); ok {
-		return isText && strings.HasPrefix(text, p)
-	}
-	if p, ok := object["suffix"].(string); ok {
-		return isText && strings.HasSuffix(text, p)
-	}
-	if p, ok := object["equals-ignore-case"].(string); ok {
-		return isText && strings.EqualFold(text, p)
-	}
-	if not, ok := object["anything-but"]; ok {
-		switch not := not.(type) {
-		case []any:
-			return !slices.Contains(not, v)
-		case map[string]any:
-			return !operatorFits(not, v)
-		}
-		return v != not
-	}
-	if n, ok := v.(float64); ok {
-		yes, _ := numericFits(n, object["numeric"])
-		return yes
-	}
-	return false
-}
-
-// numericFits evaluates ["=", 3] or [">", 0, "<=", 5]; valid is false if the rule is not of that form.
-func numericFits(n float64, rule any) (yes, valid bool) {
-	list, ok := rule.([]any)
-	if !ok || len(list) == 0 || len(list)%2 != 0 {
-		return false, false
-	}
-	yes = true
-	for i := 0; i < len(list); i += 2 {
-		op, isOp := list[i].(string)
-		bound, isNumber := list[i+1].(float64)
-		if !isOp || !isNumber {
-			return false, false
-		}
-		switch op {
-		case "=":
-			yes = yes && n == bound
-		case "<":
-			yes = yes && n < bound
-		case "<=":
-			yes = yes && n <= bound
-		case ">":
-			yes = yes && n > bound
-		case ">=":
-			yes = yes && n >= bound
-		default:
-			return false, false
-		}
-	}
-	return yes, true
+	return out
 }

@@ -27,18 +27,27 @@ func (s *Service) Publish(tx *cloud.Tx, topicARN, subject, message string) error
 	return nil
 }
 
+// PublishTexts is Publish with other texts for some protocols: "email".
+func (s *Service) PublishTexts(tx *cloud.Tx, topicARN, subject, message string, byProtocol map[string]string) error {
+	t, err := s.topic(tx, topicARN)
+	if err != nil {
+		return err
+	}
+	s.publish(tx, t, Message{Subject: subject, Text: message}, byProtocol)
+	return nil
+}
+
 // publish gives a message to every confirmed subscription; byProtocol has other texts for some protocols.
 func (s *Service) publish(tx *cloud.Tx, t Topic, m Message, byProtocol map[string]string) string {
 	m.Type, m.ID, m.At = typeNotification, tx.UUID(), tx.Now().Truncate(time.Millisecond)
 	for id, sub := range s.subscriptions.Prefix(tx, t.Name+":") {
-		if sub.Pending || !sub.http() || !passes(get(sub.Attributes, "FilterPolicy"), m.Attributes) {
-			continue
-		}
 		mine := m
 		if text, ok := byProtocol[sub.Protocol]; ok {
 			mine.Text = text
 		}
-		s.deliver(tx, id, mine)
+		if !sub.Pending && sub.passes(&mine) {
+			s.hand(tx, id, &sub, mine)
+		}
 	}
 	return m.ID
 }

@@ -1,6 +1,7 @@
 // Package sns is Amazon SNS: topics, subscriptions and the delivery of messages to them.
 //
-// It sends nothing itself: a delivery is the wish DeliverHTTP, and the fact Delivered says what became of it. Messages
+// It sends nothing itself: a delivery over HTTP is the wish DeliverHTTP, and the fact Delivered says what became of it;
+// queues get messages in the same step, functions are told of with an event, and mails are kept to be read. Messages
 // come from clients, from services above (Publish), and from CloudWatch alarms that name a topic as an action. Unlike
 // AWS's, messages are not signed: SignatureVersion, Signature and SigningCertURL are left out.
 //
@@ -19,6 +20,7 @@ import (
 	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
+	"github.com/billow-cloud/billow/cloud/sqs"
 	"github.com/billow-cloud/billow/cloud/table"
 )
 
@@ -37,10 +39,14 @@ type Service struct {
 	// Endpoint is the base of the URLs in messages with which a subscriber confirms or ends a subscription. It may be
 	// set before the first step.
 	Endpoint string
+	// Queues is where the queues are that subscribe; without it none can be reached. It, too, may be set before the first step.
+	Queues *sqs.Service
 
 	topics        cloud.Rows[Topic]        // by name
 	subscriptions cloud.Rows[Subscription] // by topic name, a colon, and the ID: the last two parts of the ARN
 	deliveries    cloud.Rows[Delivery]     // by subscription, a colon, and the message's ID
+	mails         cloud.Rows[Mail]         // by number
+	numbers       cloud.Rows[int64]        // one row: the number of the newest mail
 }
 
 // New makes the service.
@@ -50,6 +56,8 @@ func New() *Service {
 		topics:        cloud.NewRows[Topic](Name + ".topics"),
 		subscriptions: cloud.NewRows[Subscription](Name + ".subscriptions"),
 		deliveries:    cloud.NewRows[Delivery](Name + ".deliveries"),
+		mails:         cloud.NewRows[Mail](Name + ".mails"),
+		numbers:       cloud.NewRows[int64](Name + ".numbers"),
 	}
 }
 
@@ -58,7 +66,7 @@ func (s *Service) Name() string { return Name }
 
 // Stores implements cloud.Service.
 func (s *Service) Stores() []table.Store {
-	return []table.Store{s.topics, s.subscriptions, s.deliveries}
+	return []table.Store{s.topics, s.subscriptions, s.deliveries, s.mails, s.numbers}
 }
 
 // Operations implements cloud.Service.
@@ -69,17 +77,18 @@ func (s *Service) Operations() []cloud.Operation {
 		cloud.Handle("ListTopics", s.ListTopics),
 		cloud.Handle("GetTopicAttributes", s.GetTopicAttributes),
 		cloud.Handle("SetTopicAttributes", s.SetTopicAttributes).StoredOnly("Policy, DeliveryPolicy, KMS and feedback attributes are kept only"),
-		cloud.Handle("Subscribe", s.Subscribe).But("email and sms subscriptions are kept and get nothing; sqs, lambda, firehose and application are refused"),
+		cloud.Handle("Subscribe", s.Subscribe).But("mails are kept to be read with billow mailbox; sms subscriptions are kept and get nothing; firehose and application are refused"),
 		cloud.Handle("ConfirmSubscription", s.ConfirmSubscription),
 		cloud.Handle("Unsubscribe", s.Unsubscribe),
 		cloud.Handle("ListSubscriptions", s.ListSubscriptions),
 		cloud.Handle("ListSubscriptionsByTopic", s.ListSubscriptionsByTopic),
 		cloud.Handle("GetSubscriptionAttributes", s.GetSubscriptionAttributes),
-		cloud.Handle("SetSubscriptionAttributes", s.SetSubscriptionAttributes).But("DeliveryPolicy and RedrivePolicy are kept only; a FilterPolicyScope of MessageBody is refused"),
+		cloud.Handle("SetSubscriptionAttributes", s.SetSubscriptionAttributes).But("DeliveryPolicy is kept only"),
 		cloud.Handle("Publish", s.PublishMessage),
 		cloud.Handle("TagResource", s.TagResource),
 		cloud.Handle("UntagResource", s.UntagResource),
 		cloud.Handle("ListTagsForResource", s.ListTagsForResource),
+		cloud.Handle("mailbox", s.Mails).But("internal, for billow mailbox"),
 	}
 }
 

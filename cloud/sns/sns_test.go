@@ -14,6 +14,7 @@ import (
 	shape "github.com/billow-cloud/billow/api/sns"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
+	"github.com/billow-cloud/billow/cloud/sqs"
 )
 
 var (
@@ -31,6 +32,20 @@ type world struct {
 	now    time.Time
 	wishes []DeliverHTTP
 	stored map[string]string
+	above  *listener
+}
+
+// listener is a service above that hears what functions are told.
+type listener struct {
+	cloud.Base
+	heard []Notify
+}
+
+func (*listener) Name() string { return "listener" }
+func (l *listener) Notice(_ *cloud.Tx, e cloud.Event) {
+	if n, ok := e.(Notify); ok {
+		l.heard = append(l.heard, n)
+	}
 }
 
 // trigger is a service above CloudWatch that lets facts run inside a step.
@@ -44,14 +59,17 @@ func (trigger) Observe(tx *cloud.Tx, f cloud.Fact) {
 }
 
 func newWorld(t *testing.T) *world {
-	s := New()
-	return &world{t: t, cloud: cloud.New(1, cloudwatch.New(), s, trigger{}), sns: s, now: noon, stored: map[string]string{}}
+	s, queues, above := New(), sqs.New(), &listener{}
+	s.Queues = queues
+	return &world{t: t, cloud: cloud.New(1, cloudwatch.New(), queues, s, trigger{}, above), sns: s, now: noon, stored: map[string]string{}, above: above}
 }
 
 func (w *world) step(in cloud.Input) (any, error) {
 	out := w.cloud.Step(w.now, in)
 	for _, e := range out.Effects {
-		w.wishes = append(w.wishes, e.(DeliverHTTP))
+		if d, ok := e.(DeliverHTTP); ok {
+			w.wishes = append(w.wishes, d)
+		}
 	}
 	for _, ch := range out.Changes {
 		b, err := json.Marshal(ch.Row)
@@ -341,11 +359,16 @@ func TestRefusals(t *testing.T) {
 	w := newWorld(t)
 	arn := w.subscriber(nil)
 	for want, in := range map[string]*shape.SubscribeInput{
-		"Invalid parameter: Endpoint must match the specified protocol":                                           {Protocol: new("https"), Endpoint: new("http://a")},
-		"Invalid parameter: Amazon SNS does not support this protocol string: pigeon":                             {Protocol: new("pigeon"), Endpoint: new("x")},
-		"Subscriptions with the protocol sqs are not implemented.":                                                {Protocol: new("sqs"), Endpoint: new("arn:aws:sqs:us-east-1:1:q")},
-		"Invalid parameter: AttributeName":                                                                        {Protocol: new("sms"), Endpoint: new("+12"), Attributes: map[string]string{"Nope": "1"}},
-		"Invalid parameter: Attributes Reason: RawMessageDelivery: Invalid value [maybe]. Must be true or false.": {Protocol: new("sms"), Endpoint: new("+12"), Attributes: map[string]string{"RawMessageDelivery": "maybe"}},
+		"Invalid parameter: Endpoint must match the specified protocol":                                                                   {Protocol: new("https"), Endpoint: new("http://a")},
+		"Invalid parameter: Amazon SNS does not support this protocol string: pigeon":                                                     {Protocol: new("pigeon"), Endpoint: new("x")},
+		"Subscriptions with the protocol firehose are not implemented.":                                                                   {Protocol: new("firehose"), Endpoint: new("arn:aws:firehose:us-east-1:1:q")},
+		"Invalid parameter: SQS endpoint ARN":                                                                                             {Protocol: new("sqs"), Endpoint: new("http://127.0.0.1/q")},
+		"Invalid parameter: Lambda endpoint ARN":                                                                                          {Protocol: new("lambda"), Endpoint: new("arn:aws:lambda:us-east-1:1:f")},
+		"Invalid parameter: Attributes Reason: FilterPolicy: Filter policy scope MessageAttributes does not support nested filter policy": {Protocol: new("sms"), Endpoint: new("+12"), Attributes: map[string]string{"FilterPolicy": `{"a":{"b":["c"]}}`}},
+		"Invalid parameter: Attributes Reason: FilterPolicy: Filter policy can not have more than 5 keys":                                 {Protocol: new("sms"), Endpoint: new("+12"), Attributes: map[string]string{"FilterPolicy": `{"a":["1"],"b":["1"],"c":["1"],"d":["1"],"e":["1"],"f":["1"]}`}},
+		"Invalid parameter: Attributes Reason: RedrivePolicy: deadLetterTargetArn is an invalid arn":                                      {Protocol: new("sms"), Endpoint: new("+12"), Attributes: map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"q"}`}},
+		"Invalid parameter: AttributeName":                                                                                                {Protocol: new("sms"), Endpoint: new("+12"), Attributes: map[string]string{"Nope": "1"}},
+		"Invalid parameter: Attributes Reason: RawMessageDelivery: Invalid value [maybe]. Must be true or false.":                         {Protocol: new("sms"), Endpoint: new("+12"), Attributes: map[string]string{"RawMessageDelivery": "maybe"}},
 	} {
 		in.TopicArn = new(topicARN)
 		if _, err := w.try("Subscribe", in); err == nil || err.(*api.Error).Message != want {
@@ -411,7 +434,9 @@ func TestRawDeliveryAndFilters(t *testing.T) {
 		{"", map[string]string{"kind": "a"}, false},
 		{"", nil, false},
 		{`{"kind":[{"anything-but":["a"]}]}`, map[string]string{"kind": "b"}, true},
-		{`{"kind":[{"anything-but":["a", []]}]}`, map[string]string{"kind": `["a",[]]`}, false},
+		{`{"kind":[{"anything-but":["a", "c"]}]}`, map[string]string{"kind": `["a",[]]`}, false},
+		{`{"kind":[{"suffix":"-x"}],"$or":[{"size":[1]},{"ip":[{"cidr":"10.0.0.0/8"}]}]}`, map[string]string{"kind": "a-x", "ip": "10.1.2.3"}, true},
+		{`{"kind":[{"equals-ignore-case":"A"}]}`, map[string]string{"kind": "a"}, true},
 		{`{"kind":[{"exists":false}]}`, nil, true},
 		{`{"kind":["a"]}`, map[string]string{"kind": `["b","a"]`}, true},
 		{"{}", nil, true},

@@ -62,6 +62,9 @@ func (s *Service) Subscribe(tx *cloud.Tx, in *shape.SubscribeInput) (*shape.Subs
 			return nil, err
 		}
 	}
+	if err := checkFilter(attributes); err != nil {
+		return nil, err
+	}
 	id, sub, known := s.subscribed(tx, t, protocol, endpoint)
 	if known {
 		for _, a := range attributes {
@@ -71,13 +74,13 @@ func (s *Service) Subscribe(tx *cloud.Tx, in *shape.SubscribeInput) (*shape.Subs
 		}
 	} else {
 		id = t.Name + ":" + tx.UUID()
-		sub = Subscription{ARN: tx.Scope.ARN(Name, id), TopicARN: t.ARN, Protocol: protocol, Endpoint: endpoint, Pending: protocol != "sms",
+		sub = Subscription{ARN: tx.Scope.ARN(Name, id), TopicARN: t.ARN, Protocol: protocol, Endpoint: endpoint, Pending: asksToConfirm(tx, protocol, endpoint),
 			Token: tx.Hex(32) + tx.Hex(32), Created: tx.Now().Truncate(time.Millisecond), Attributes: attributes}
 		s.subscriptions.Put(tx, id, sub)
 		tx.Touch(Name, kindSubscription, id)
 	}
-	if sub.Pending && sub.http() {
-		s.deliver(tx, id, Message{Type: typeConfirmation, ID: tx.UUID(), Text: "You have chosen to subscribe to the topic " + t.ARN +
+	if sub.Pending {
+		s.hand(tx, id, &sub, Message{Type: typeConfirmation, ID: tx.UUID(), Text: "You have chosen to subscribe to the topic " + t.ARN +
 			".\nTo confirm the subscription, visit the SubscribeURL included in this message.", At: tx.Now().Truncate(time.Millisecond)})
 	}
 	out := &shape.SubscribeOutput{SubscriptionArn: &sub.ARN}
@@ -85,6 +88,17 @@ func (s *Service) Subscribe(tx *cloud.Tx, in *shape.SubscribeInput) (*shape.Subs
 		out.SubscriptionArn = new("pending confirmation")
 	}
 	return out, nil
+}
+
+// asksToConfirm tells whether an endpoint has to confirm: queues and functions of the same account do not.
+func asksToConfirm(tx *cloud.Tx, protocol, endpoint string) bool {
+	switch protocol {
+	case "sms":
+		return false
+	case "sqs", "lambda":
+		return account(endpoint) != tx.Scope.Account
+	}
+	return true
 }
 
 func (sub *Subscription) http() bool { return sub.Protocol == "http" || sub.Protocol == "https" }
@@ -111,7 +125,19 @@ func checkEndpoint(protocol, endpoint string) error {
 	case "sms":
 		digits := strings.Trim(strings.TrimPrefix(endpoint, "+"), "0123456789-")
 		ok = endpoint != "" && digits == ""
-	case "sqs", "lambda", "firehose", "application":
+	case "sqs":
+		_, name, err := parseQueue(endpoint)
+		if err == nil && strings.HasSuffix(name, ".fifo") {
+			err = badParameter("Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics")
+		}
+		return err
+	case "lambda":
+		part := strings.SplitN(endpoint, ":", 7)
+		if len(part) < 7 || part[0] != "arn" || part[2] != "lambda" || part[4] == "" || part[5] != "function" || part[6] == "" {
+			return badParameter("Lambda endpoint ARN")
+		}
+		return nil
+	case "firehose", "application":
 		return notImplemented("Subscriptions with the protocol " + protocol + " are not implemented.")
 	default:
 		return badParameter("Amazon SNS does not support this protocol string: %s", protocol)
@@ -237,20 +263,18 @@ func setSubscriptionAttribute(list []Attribute, name, value string) ([]Attribute
 			return nil, badParameter("Attributes Reason: RawMessageDelivery: Invalid value [%s]. Must be true or false.", value)
 		}
 	case "FilterPolicy":
-		if value == "" || value == "{}" {
-			return set(list, name, ""), nil
-		}
-		if _, err := parseFilter(value); err != nil {
-			return nil, badParameter("Attributes Reason: FilterPolicy: %v", err)
+		if value == "{}" {
+			value = ""
 		}
 	case "FilterPolicyScope":
-		if value == "MessageBody" {
-			return nil, notImplemented("A FilterPolicyScope of MessageBody is not implemented.")
-		}
-		if value != "MessageAttributes" {
+		if value != scopeAttributes && value != scopeBody {
 			return nil, badParameter("Attributes Reason: FilterPolicyScope: Invalid value [%s]. Please use either MessageBody or MessageAttributes", value)
 		}
-	case "DeliveryPolicy", "RedrivePolicy":
+	case "RedrivePolicy":
+		if _, name, err := parseQueue(deadLetters(value)); value != "" && (err != nil || strings.HasSuffix(name, ".fifo")) {
+			return nil, badParameter("Attributes Reason: RedrivePolicy: deadLetterTargetArn is an invalid arn")
+		}
+	case "DeliveryPolicy":
 		if value != "" && !json.Valid([]byte(value)) {
 			return nil, badParameter("Attributes Reason: %s: failed to parse JSON.", name)
 		}
@@ -258,6 +282,18 @@ func setSubscriptionAttribute(list []Attribute, name, value string) ([]Attribute
 		return nil, badParameter("AttributeName")
 	}
 	return set(list, name, value), nil
+}
+
+// checkFilter checks the filter of a subscription, with its scope.
+func checkFilter(list []Attribute) error {
+	text := get(list, "FilterPolicy")
+	if text == "" {
+		return nil
+	}
+	if _, err := parseFilter(text, get(list, "FilterPolicyScope")); err != nil {
+		return badParameter("Attributes Reason: FilterPolicy: %v", err)
+	}
+	return nil
 }
 
 // SetSubscriptionAttributes sets one attribute of a subscription.
@@ -268,6 +304,9 @@ func (s *Service) SetSubscriptionAttributes(tx *cloud.Tx, in *shape.SetSubscript
 	}
 	if err == nil {
 		sub.Attributes, err = setSubscriptionAttribute(sub.Attributes, api.Value(in.AttributeName), api.Value(in.AttributeValue))
+	}
+	if err == nil {
+		err = checkFilter(sub.Attributes)
 	}
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/iam/policy"
 	"github.com/billow-cloud/billow/cloud/table"
 )
 
@@ -63,7 +64,7 @@ func (s *Service) Stores() []table.Store { return []table.Store{s.queues, s.mess
 
 // Operations implements cloud.Service.
 func (s *Service) Operations() []cloud.Operation {
-	const stored = "Policy, RedriveAllowPolicy, KMS and SSE attributes are kept only; FIFO queues are refused"
+	const stored = "Policy decides only on what topics send; RedriveAllowPolicy, KMS and SSE attributes are kept only; FIFO queues are refused"
 	return []cloud.Operation{
 		cloud.Handle("AddPermission", s.AddPermission).StoredOnly("kept in the queue's policy; nobody is kept from the queues of the own account by it"),
 		cloud.Handle("ChangeMessageVisibility", s.ChangeMessageVisibility),
@@ -149,6 +150,52 @@ func (s *Service) Send(tx *cloud.Tx, arn, body string, attributes []Attribute) e
 	}
 	_, err := s.send(tx, q, outgoing{body: body, attributes: attributes})
 	return err
+}
+
+// Sender is a service that sends to a queue because of something that is named by its ARN.
+type Sender struct{ Service, ARN string }
+
+// Deliver is Send for a service that acts for somebody, such as a topic: what is of the queue's own account may send, but if
+// the queue has a policy, that must allow it.
+func (s *Service) Deliver(tx *cloud.Tx, arn, body string, attributes []Attribute, from Sender) error {
+	q, ok := s.at(tx, arn)
+	if !ok {
+		return noQueue()
+	}
+	if !s.admits(tx, &q, from) {
+		return &api.Error{Code: "AccessDenied", Message: "Access to the resource " + arn + " is denied.", Status: 403}
+	}
+	_, err := s.send(tx, q, outgoing{body: body, attributes: attributes})
+	return err
+}
+
+// admits asks the queue's policy whether a sender may send.
+func (s *Service) admits(tx *cloud.Tx, q *Queue, from Sender) bool {
+	owner := ""
+	if part := strings.SplitN(from.ARN, ":", 6); len(part) == 6 {
+		owner = part[4]
+	}
+	text := s.attribute(tx, q, "Policy")
+	if text == "" {
+		return owner == tx.Scope.Account
+	}
+	d, err := policy.Parse(text, policy.Resource)
+	if err != nil {
+		return false
+	}
+	verdict, _ := d.Evaluate(&policy.Request{Action: "sqs:SendMessage", Resource: tx.Scope.ARN(Name, q.Name), Principal: policy.Principal{Service: from.Service},
+		Context: func(key string) []string {
+			switch key {
+			case "aws:sourcearn":
+				return []string{from.ARN}
+			case "aws:sourceaccount", "aws:sourceowner":
+				return []string{owner}
+			case "aws:securetransport":
+				return []string{"true"}
+			}
+			return nil
+		}})
+	return verdict == policy.Allowed
 }
 
 func noQueue() error {
