@@ -129,7 +129,7 @@ func testIAM(t *testing.T, s *server) {
 	session.mayNot("(UnauthorizedOperation)", "ec2", "stop-instances", "--instance-ids", id)
 	bob := s.user("bob")
 	bob.mayNot("(AccessDenied) when calling the AssumeRole operation: User: arn:aws:iam::123456789012:user/bob is not authorized to perform: sts:AssumeRole on resource: "+role,
-		"sts", "assume-role", "--role-arn", role, "--role-session-name", "x")
+		"sts", "assume-role", "--role-arn", role, "--role-session-name", "monday")
 
 	s.aws(nil, "iam", "create-role", "--role-name", "web", "--assume-role-policy-document", trustEC2)
 	s.aws(nil, "iam", "create-instance-profile", "--instance-profile-name", "web")
@@ -146,10 +146,10 @@ func testIAM(t *testing.T, s *server) {
 		t.Errorf("%s %v", out, err)
 	}
 	large := s.file("large.json", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:*","Resource":"*"}]}`+strings.Repeat(" ", 1<<20))
-	if out, err := s.awsCLI("iam", "put-user-policy", "--user-name", "alice", "--policy-name", "bad", "--policy-document", "file://"+large); err == nil || !strings.Contains(err.Error(), "ValidationError") {
+	if out, err := s.awsCLI("iam", "put-user-policy", "--user-name", "alice", "--policy-name", "bad", "--policy-document", large); err == nil || !strings.Contains(err.Error(), "ValidationError") {
 		t.Errorf("%s %v", out, err)
 	}
-	if got := s.text("iam", "list-user-policies", "--user-name", "alice", "--query", "length(PolicyNames)"); got != "2" {
+	if got := s.text("iam", "list-user-policies", "--user-name", "alice", "--query", "to_string(length(PolicyNames))"); got != "2" {
 		t.Errorf("%s policies", got)
 	}
 	key := strings.TrimPrefix(bob.env[0], "AWS_ACCESS_KEY_ID=")
