@@ -55,26 +55,11 @@ func (k *keeper) steps(i *instance, nodes []node) []string {
 	}
 	add("mount?", "sysfs", in("sys"), "sysfs", num(plain|unix.MS_RDONLY), "")
 
-	add("mount", "tmpfs", in("dev"), "tmpfs", num(unix.MS_NOSUID|unix.MS_NOEXEC), "mode=755,size=1m")
-	for _, device := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
-		add("touch", in("dev/"+device))
-		add("mount", "/dev/"+device, in("dev/"+device), "", num(unix.MS_BIND), "")
-	}
-	for _, link := range [][2]string{{"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}, {"pts/ptmx", "ptmx"}} {
-		add("symlink", link[0], in("dev/"+link[1]))
-	}
-	add("mkdir", in("dev/pts"), num(0o755))
-	add("mount", "devpts", in("dev/pts"), "devpts", num(unix.MS_NOSUID|unix.MS_NOEXEC), "newinstance,ptmxmode=0666,mode=0620")
-	add("mkdir", in("dev/shm"), num(0o1777))
 	shared, volatile := "mode=1777", "mode=755"
 	if i.record.Spec.Sandbox != nil {
 		shared, volatile = shared+",size=64m", volatile+",size=4m"
 	}
-	add("mount", "tmpfs", in("dev/shm"), "tmpfs", num(unix.MS_NOSUID|unix.MS_NODEV), shared)
-	add("mkfifo", in("dev/console"), num(0o622))
-	for _, n := range nodes {
-		add("mknod", in("dev/"+n.name), num(nodeMode), strconv.FormatUint(n.dev, 10))
-	}
+	steps = append(steps, deviceSteps(in("dev"), shared, nodes)...)
 
 	add("mount", "tmpfs", in("run"), "tmpfs", num(unix.MS_NOSUID|unix.MS_NODEV), volatile)
 	add("mkdir", in("run/lock"), num(0o777))
@@ -119,6 +104,30 @@ func sandboxSteps(box *driver.Sandbox, in func(string) string) (steps [][]string
 		options += ",size=" + strconv.FormatInt(box.Scratch, 10)
 	}
 	return append(steps, []string{"mount", "tmpfs", in("tmp"), "tmpfs", strconv.Itoa(plain), options})
+}
+
+// deviceSteps make a small /dev, with the volumes in it.
+func deviceSteps(dev, shared string, nodes []node) []string {
+	num := func(n int) string { return strconv.Itoa(n) }
+	var steps []string
+	add := func(op string, args ...string) { steps = append(steps, pid1.Step(op, args...)) }
+	add("mount", "tmpfs", dev, "tmpfs", num(unix.MS_NOSUID|unix.MS_NOEXEC), "mode=755,size=1m")
+	for _, device := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
+		add("touch", filepath.Join(dev, device))
+		add("mount", "/dev/"+device, filepath.Join(dev, device), "", num(unix.MS_BIND), "")
+	}
+	for _, link := range [][2]string{{"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"}, {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}, {"pts/ptmx", "ptmx"}} {
+		add("symlink", link[0], filepath.Join(dev, link[1]))
+	}
+	add("mkdir", filepath.Join(dev, "pts"), num(0o755))
+	add("mount", "devpts", filepath.Join(dev, "pts"), "devpts", num(unix.MS_NOSUID|unix.MS_NOEXEC), "newinstance,ptmxmode=0666,mode=0620")
+	add("mkdir", filepath.Join(dev, "shm"), num(0o1777))
+	add("mount", "tmpfs", filepath.Join(dev, "shm"), "tmpfs", num(unix.MS_NOSUID|unix.MS_NODEV), shared)
+	add("mkfifo", filepath.Join(dev, "console"), num(0o622))
+	for _, n := range nodes {
+		add("mknod", filepath.Join(dev, n.name), num(nodeMode), strconv.FormatUint(n.dev, 10))
+	}
+	return steps
 }
 
 // overlay gives the mount options for one top directory: the instance's own
