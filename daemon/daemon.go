@@ -27,6 +27,7 @@ import (
 	"github.com/billow-cloud/billow/cloud/elbv2"
 	"github.com/billow-cloud/billow/cloud/region"
 	"github.com/billow-cloud/billow/cloud/sns"
+	"github.com/billow-cloud/billow/daemon/functions"
 	"github.com/billow-cloud/billow/driver"
 	"github.com/billow-cloud/billow/store"
 	"github.com/billow-cloud/billow/wire"
@@ -71,6 +72,7 @@ type Daemon struct {
 	routes     *routes
 	publics    *publics // nil where instances are modelled
 	deliveries *deliveries
+	functions  *functions.Functions
 	access     Access
 	api        http.Handler
 	listener   net.Listener
@@ -165,6 +167,10 @@ func (d *Daemon) load() error {
 	d.instances.modelled = d.config.Modelled
 	d.routes = newRoutes(clock, d.log, d.driver.Network().Dial, d.loop.observe)
 	d.deliveries = newDeliveries()
+	d.functions = functions.New(functions.Config{
+		Log: d.log, Driver: d.driver, Data: d.config.Data, Endpoint: "http://" + gatewayAddress, Memory: d.config.Host.Memory, Cores: d.config.Host.Cores,
+		Modelled: d.config.Modelled, Now: clock.Now, Observe: d.loop.observe,
+	})
 	d.loop.effects = newEffects(d.store, d.log, effectKey, d.do)
 	if d.config.Instant {
 		d.loop.instant = func(e cloud.Effect) ([]cloud.Fact, bool) {
@@ -207,7 +213,9 @@ func (d *Daemon) do(ctx context.Context, e cloud.Effect) {
 	case sns.DeliverHTTP:
 		d.loop.observe(d.deliveries.do(ctx, e))
 	default:
-		d.loop.observe(d.instances.do(ctx, e)...)
+		if !d.functions.Wish(e) {
+			d.loop.observe(d.instances.do(ctx, e)...)
+		}
 	}
 }
 
@@ -240,6 +248,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if d.publics != nil {
 		parts.Go(func() { d.publics.run(work) })
 	}
+	// Calls that are under way while the servers shut down may be waiting for functions.
+	running, endRunning := context.WithCancel(context.WithoutCancel(ctx))
+	defer endRunning()
+	parts.Go(func() { d.functions.Run(running) })
 	parts.Go(func() { d.collect(work) })
 	parts.Go(func() { d.look(work) })
 	d.serveInside(work, &parts)
@@ -263,6 +275,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		s.Shutdown(end)
 	}
 	stop()
+	endRunning()
 	parts.Wait()
 	d.routes.balancer.Close(end)
 	return errors.Join(err, d.release())
@@ -298,8 +311,10 @@ func (d *Daemon) reset(ctx context.Context) error {
 	d.resetting.Lock()
 	defer d.resetting.Unlock()
 	d.loop.halt(true)
+	defer d.functions.Tell()
 	defer d.loop.halt(false)
 	d.loop.effects.forget() // what is under way ends; that nobody hears of it does not matter any more
+	d.functions.Forget()
 	if err := d.driver.Reset(ctx); err != nil {
 		return err
 	}

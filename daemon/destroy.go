@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/billow-cloud/billow/daemon/functions"
 	"github.com/billow-cloud/billow/flight"
 	"github.com/billow-cloud/billow/store"
 )
@@ -25,7 +26,7 @@ func Destroy(dir string, others []string, end func() error) error {
 	if err != nil {
 		return fmt.Errorf("the data directory cannot be read: %w", err)
 	}
-	ours := append(append(store.Files(), accessFile, accessFile+".new", socketFile, flight.Folder), others...)
+	ours := append(append(store.Files(), accessFile, accessFile+".new", socketFile, flight.Folder, functions.Folder), others...)
 	foreign := func(e fs.DirEntry) bool { return !slices.Contains(ours, e.Name()) }
 	certain := func(e fs.DirEntry) bool { return !foreign(e) && e.Name() != "lock" }
 	if slices.ContainsFunc(entries, foreign) && !slices.ContainsFunc(entries, certain) {

@@ -14,6 +14,7 @@ import (
 	"github.com/billow-cloud/billow/api/catalog"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/iam"
+	"github.com/billow-cloud/billow/cloud/lambda"
 	"github.com/billow-cloud/billow/cloud/sns"
 	"github.com/billow-cloud/billow/wire"
 )
@@ -44,10 +45,23 @@ func (d *Daemon) handler() http.Handler {
 	})
 }
 
-// Call implements wire.Backend.
+// Call implements wire.Backend. What a function answers is waited for when the call itself is over.
 func (d *Daemon) Call(ctx context.Context, c wire.Call) (any, error) {
+	out, err := d.take(ctx, c)
+	if run, ok := out.(*lambda.Pending); ok && err == nil {
+		return d.functions.Await(ctx, run)
+	}
+	return out, err
+}
+
+func (d *Daemon) take(ctx context.Context, c wire.Call) (any, error) {
 	d.resetting.RLock()
 	defer d.resetting.RUnlock()
+	kept, err := d.functions.Keep(c.In)
+	if err != nil {
+		return nil, err
+	}
+	defer kept()
 	caller, known := c.Identity.(cloud.Caller)
 	if !known {
 		caller = cloud.Root(c.Account)

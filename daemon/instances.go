@@ -13,6 +13,7 @@ import (
 
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/ec2"
+	"github.com/billow-cloud/billow/daemon/functions"
 	"github.com/billow-cloud/billow/driver"
 )
 
@@ -197,6 +198,9 @@ func (i *instances) news(ctx context.Context) (facts []cloud.Fact) {
 
 // noticed turns an event into facts.
 func (i *instances) noticed(ctx context.Context, e driver.Event) []cloud.Fact {
+	if functions.Is(e.ID) {
+		return nil
+	}
 	switch e.Kind {
 	case driver.Booted:
 		return append(i.console(ctx, e.ID), ec2.InstanceBooted{ID: e.ID, ExitStatus: e.ExitStatus})
@@ -224,6 +228,9 @@ func (i *instances) inventory(ctx context.Context) error {
 		return fmt.Errorf("the driver could not list its instances: %w", err)
 	}
 	for _, s := range seen.Instances {
+		if functions.Is(s.ID) {
+			continue
+		}
 		fact.Instances = append(fact.Instances, ec2.Seen{ID: s.ID, State: string(s.State), Reason: string(s.Reason)})
 	}
 	fact.Images = seen.Images
@@ -250,6 +257,9 @@ func (i *instances) usage(ctx context.Context, to time.Time) (ec2.Usage, error) 
 	i.since = to
 	seen := make(map[string]driver.Usage, len(now))
 	for _, u := range now {
+		if functions.Is(u.ID) {
+			continue
+		}
 		seen[u.ID] = u
 		if s, ok := sample(i.before[u.ID], u); ok {
 			fact.Samples = append(fact.Samples, s)

@@ -12,6 +12,8 @@ import (
 	"github.com/billow-cloud/billow/cloud/autoscaling"
 	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/elbv2"
+	"github.com/billow-cloud/billow/cloud/lambda"
+	"github.com/billow-cloud/billow/cloud/logs"
 	"github.com/billow-cloud/billow/cloud/sns"
 )
 
@@ -27,6 +29,7 @@ var factTypes = []reflect.Type{
 	reflect.TypeFor[ec2.AttachFailed](), reflect.TypeFor[ec2.VolumeDetached](), reflect.TypeFor[ec2.VolumeBusy](),
 	reflect.TypeFor[ec2.VolumeResized](), reflect.TypeFor[ec2.VolumeDeleted](), reflect.TypeFor[ec2.SnapshotTaken](),
 	reflect.TypeFor[ec2.SnapshotFailed](), reflect.TypeFor[ec2.SnapshotDeleted](),
+	reflect.TypeFor[lambda.Ran](), reflect.TypeFor[lambda.Host](), reflect.TypeFor[logs.Written](),
 }
 
 var factNumbers = func() map[reflect.Type]uint64 {
