@@ -39,7 +39,7 @@ type publics struct {
 	mu      sync.Mutex
 	wished  addresses.Table
 	changed chan struct{}
-	held    map[netip.Prefix]io.Closer // parts of the pool that are this server's; nil: another's
+	held    map[netip.Prefix]io.Closer // parts of the pool that are this server's
 	caught  []io.Closer                // sockets, and what reads from them
 	watch   bool                       // the host gives no socket for all ports
 }
@@ -84,7 +84,6 @@ func (p *publics) part(n int) netip.Prefix {
 func (p *publics) hold(part netip.Prefix) error {
 	claim, err := net.Listen("unix", "@billow public addresses "+part.String())
 	if err != nil {
-		p.held[part] = nil
 		return err
 	}
 	p.held[part] = claim
@@ -167,8 +166,8 @@ func (p *publics) apply() {
 		}
 		// Given out while another part was this server's.
 		part, _ := address.Prefix(p.home.Bits())
-		if _, known := p.held[part]; !known && p.hold(part) != nil {
-			p.log.Warn("another server on this host has public addresses of this one; they answer again after a restart without it", "addresses", part)
+		if p.held[part] == nil && p.hold(part) != nil {
+			p.log.Warn("another server on this host has public addresses that this one gave out before; they do not answer while it runs", "addresses", part)
 		}
 	}
 	p.plane.Apply(table)
@@ -190,8 +189,6 @@ func (p *publics) close() {
 		s.Close()
 	}
 	for _, claim := range p.held {
-		if claim != nil {
-			claim.Close()
-		}
+		claim.Close()
 	}
 }

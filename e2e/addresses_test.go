@@ -407,7 +407,7 @@ func TestW2(t *testing.T) {
 
 	// 6. The same load test.
 	after := loadTest(t, ip, 200, 10)
-	if after.perSecond < 1.4*before.perSecond {
+	if after.perSecond < 1.2*before.perSecond {
 		t.Errorf("the larger type serves %s", fmt.Sprintf("%.1f requests/s, the smaller one %.1f", after.perSecond, before.perSecond))
 	}
 }
