@@ -2,14 +2,18 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -22,7 +26,8 @@ import (
 )
 
 type simTune struct {
-	Load  string `arg:"" help:"Load: CSV (time, value), JSON of aws cloudwatch get-metric-data or get-metric-statistics, an ALB access log or a folder of them."`
+	File  string `arg:"" optional:"" name:"load-file" help:"The load: CSV (time, value), JSON of aws cloudwatch get-metric-data or get-metric-statistics, an ALB access log or a folder of them."`
+	Load  string `help:"The same as a flag, as billow sim run has it." placeholder:"LOAD"`
 	Unit  string `help:"What a value of the load is: count (requests per period), rps, rpm, or percent (CPU; 100 is what one instance can do)." enum:",count,rps,rpm,percent" default:""`
 	Value string `help:"The column of the CSV, or the Id or Label of the metric, that is the load." placeholder:"NAME"`
 	Zone  string `help:"Time zone of times that name none, such as Europe/Berlin." default:"UTC"`
@@ -30,7 +35,7 @@ type simTune struct {
 
 	World       string  `help:"World model (JSON): see billow sim world." placeholder:"FILE"`
 	PerInstance float64 `help:"Requests per second that one instance serves at 100 % CPU; otherwise the load is scaled so that 20 instances are half busy on average." placeholder:"RATE"`
-	Type        string  `help:"Instance type." default:"m5.large"`
+	Type        string  `help:"Instance type; otherwise the world model's only one, or m5.large without a model."`
 	Group       string  `help:"Name of the Auto Scaling group, for what is written." default:"web"`
 	Min         int     `help:"Fewest instances." default:"1"`
 	Max         int     `help:"Most instances; otherwise four times what the peak needs at 100 %, from 100 to 1000."`
@@ -79,34 +84,68 @@ func (t *simTune) run(ctx context.Context) error {
 	return errors.Join(err, out.Flush())
 }
 
+// check refuses what cannot be, and puts in what is not given.
+func (t *simTune) check() error {
+	t.Load = cmp.Or(t.Load, t.File)
+	switch {
+	case t.Load == "" || t.File != "" && t.Load != t.File:
+		return errors.New("give one load: billow sim tune LOAD, or --load LOAD")
+	case t.Tuned < 0.1 || t.Tuned > 0.9:
+		return errors.New("--tuned is the share of the load to tune on: from 0.1 to 0.9")
+	case t.Objective < 0 || t.Objective >= 1:
+		return errors.New("--objective is a share of requests, above 0 and below 1: such as 0.999")
+	case t.Budget != 0 && t.Budget < 100:
+		return errors.New("--budget must be at least 100 policies")
+	case t.Min < 1:
+		return errors.New("--min must be at least 1")
+	case t.PerInstance < 0:
+		return errors.New("--per-instance must be above 0")
+	case t.World != "" && t.PerInstance > 0:
+		return errors.New("--per-instance is what a world model says: leave off one of them")
+	}
+	return nil
+}
+
+// model reads the world and settles the instance type.
+func (t *simTune) model() (world.Model, error) {
+	if t.World == "" {
+		t.Type = cmp.Or(t.Type, "m5.large")
+		return defaultWorld(cmp.Or(t.PerInstance, percentOf), t.Type), nil
+	}
+	f, err := input.Open(t.World)
+	if err != nil {
+		return world.Model{}, err
+	}
+	defer f.Close()
+	m, err := world.Read(input.Name(t.World), f)
+	if err != nil {
+		return m, err
+	}
+	names := slices.Sorted(maps.Keys(m.Types))
+	switch {
+	case t.Type != "":
+	case len(names) == 1:
+		t.Type = names[0]
+	default:
+		return m, fmt.Errorf("%s has the instance types %s: choose one with --type", t.World, strings.Join(names, ", "))
+	}
+	return m, nil
+}
+
 // options reads what there is to tune.
 func (t *simTune) options() (o tune.Options, err error) {
 	zone, err := time.LoadLocation(t.Zone)
 	if err != nil {
 		return o, fmt.Errorf("--zone: there is no time zone %q", t.Zone)
 	}
-	switch {
-	case t.PerInstance < 0:
-		return o, errors.New("--per-instance must be above 0")
-	case t.World != "" && t.PerInstance > 0:
-		return o, errors.New("--per-instance is what a world model says: leave off one of them")
+	if err := t.check(); err != nil {
+		return o, err
 	}
-	per := float64(percentOf)
-	if t.PerInstance > 0 {
-		per = t.PerInstance
+	model, err := t.model()
+	if err != nil {
+		return o, err
 	}
-	o = tune.Options{World: defaultWorld(per, t.Type), Type: t.Type, Min: t.Min, Max: t.Max, Objective: t.Objective, Tuned: t.Tuned, Budget: t.Budget, Seed: t.Seed}
-	if t.World != "" {
-		f, err := input.Open(t.World)
-		if err != nil {
-			return o, err
-		}
-		defer f.Close()
-		if o.World, err = world.Read(input.Name(t.World), f); err != nil {
-			return o, err
-		}
-	}
-	ready, err := world.Prepare(o.World)
+	ready, err := world.Prepare(model)
 	if err != nil {
 		return o, err
 	}
@@ -114,7 +153,8 @@ func (t *simTune) options() (o tune.Options, err error) {
 	if !known {
 		return o, fmt.Errorf("%s: it has no instance type %s (--type)", t.World, t.Type)
 	}
-	per = ready.PerSecond(kind)
+	o = tune.Options{World: model, Type: t.Type, Min: t.Min, Max: t.Max, Objective: t.Objective, Tuned: t.Tuned, Budget: t.Budget, Seed: t.Seed}
+	per := ready.PerSecond(kind)
 	o.Load, err = load.Read(t.Load, load.Options{Unit: load.Unit(t.Unit), Value: t.Value, Zone: zone, Gaps: load.Gaps(t.Gaps), PerInstance: per})
 	if t.World == "" && o.Load.Service > 0 {
 		o.World = lasting(per, max(o.Load.Service, leastRequest), t.Type)
@@ -163,19 +203,23 @@ func (t *simTune) print(w io.Writer, r *tune.Result) {
 	for i := range rows[2:] {
 		rows[2+i].Name = "tried first"
 	}
-	rows = append(rows, r.Recommended, r.Optimum)
+	rows = append(rows, r.Recommended)
+	if r.Optimum.Held.Hours > 0 {
+		rows = append(rows, r.Optimum)
+	}
 	fmt.Fprintln(w, "On the part that was held back")
 	t.table(w, rows, func(x tune.Row) tune.Figures { return x.Held })
 	fmt.Fprintln(w, "\nOn the tuned part")
 	t.table(w, rows, func(x tune.Row) tune.Figures { return x.Tuned })
 	fmt.Fprintf(w, "\nRecommended: %s.\n", r.Recommended.Candidate)
-	fmt.Fprintf(w, "It saves %.1f %% of the default's instance-hours (%.1f to %.1f %% in nine of ten draws of %d days), and %.1f %% of the best single target's; the objective is kept in %.0f %% of draws.\n",
-		100*r.Sure.Saving, 100*r.Sure.Low, 100*r.Sure.High, r.Sure.Days, 100*(1-r.Recommended.Held.Hours/r.Sweep.Held.Hours), 100*r.Sure.Share)
-	fmt.Fprintln(w, "\nThe front on the tuned part: what costs less has fewer in time (strain: late requests under stress against the default's, below 0 is better)")
+	fmt.Fprintf(w, "It costs %s than the default (%.1f to %.1f %% less in nine of ten draws of the %s held back), and %s than the best single target; the objective is kept in %.0f %% of draws.\n",
+		dearer(r.Recommended.Held.Hours/r.Default.Held.Hours), 100*r.Sure.Low, 100*r.Sure.High, days(r.Sure.Days), dearer(r.Recommended.Held.Hours/r.Sweep.Held.Hours), 100*r.Sure.Share)
+	fmt.Fprintln(w, "\nThe front on the tuned part, by the quick model that searches (the tables above are the whole control plane's):")
+	fmt.Fprintln(w, "what costs less has fewer in time. Strain: late requests under stress against the default's, below 0 is better.")
 	p := report.Table(w, report.Right(1, 3)...)
 	p.AppendHeader(table.Row{"Hours", "In time", "Strain", "Policy"})
 	for _, x := range r.Front {
-		p.AppendRow(table.Row{fmt.Sprintf("%.1f", x.Hours), share(x.InTime), fmt.Sprintf("%+.1f", x.Strain), x.Candidate.String()})
+		p.AppendRow(table.Row{fmt.Sprintf("%.1f", x.Hours), report.Share(x.InTime), fmt.Sprintf("%+.1f", x.Strain), x.Candidate.String()})
 	}
 	p.Render()
 	if t.Out != "" {
@@ -197,9 +241,22 @@ func (t *simTune) table(w io.Writer, rows []tune.Row, of func(tune.Row) tune.Fig
 		if r.Candidate == nil {
 			changes = ""
 		}
-		p.AppendRow(table.Row{r.Name, fmt.Sprintf("%.1f", f.Hours), fmt.Sprintf("%+.1f %%", 100*(f.Hours/usual-1)), fmt.Sprintf("%.2f", f.Cost), share(f.InTime), share(f.Late), share(f.Lost), changes, kept})
+		p.AppendRow(table.Row{r.Name, fmt.Sprintf("%.1f", f.Hours), fmt.Sprintf("%+.1f %%", 100*(f.Hours/usual-1)), fmt.Sprintf("%.2f", f.Cost), report.Share(f.InTime), report.Share(f.Late), report.Share(f.Lost), changes, kept})
 	}
 	p.Render()
 }
 
-func share(x float64) string { return fmt.Sprintf("%.3f %%", 100*x) }
+// dearer is a ratio of costs in words.
+func dearer(ratio float64) string {
+	if ratio > 1.0005 {
+		return fmt.Sprintf("%.1f %% more", 100*(ratio-1))
+	}
+	return fmt.Sprintf("%.1f %% less", 100*(1-ratio))
+}
+
+func days(n int) string {
+	if n == 1 {
+		return "one day"
+	}
+	return fmt.Sprintf("%d days", n)
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/billow-cloud/billow/sim/outcome"
 	"github.com/billow-cloud/billow/sim/world"
@@ -39,7 +40,7 @@ func (s *study) conclude() (*Result, error) {
 		return nil, err
 	}
 	if err := s.optimum(r); err != nil {
-		r.Notes = append(r.Notes, fmt.Sprintf("There is no optimum to compare with: %v.", err))
+		r.Notes = append(r.Notes, fmt.Sprintf("There is no optimum to compare with: %s.", strings.TrimPrefix(err.Error(), "world: ")))
 	}
 	s.frontier(r)
 	r.Sure = s.sure(r.Recommended.Candidate)
@@ -84,8 +85,7 @@ func (s *study) met(row Row, usual *Row) Row {
 // recommend takes the first of the ladder that keeps the objective also on the part that it has not seen, and does not cost
 // more than the default there.
 func (s *study) recommend(r *Result) error {
-	ladder := s.ladder()
-	for _, t := range ladder {
+	for _, t := range append(s.ladder(), s.careful()...) {
 		row, err := s.judge("recommended", t.c, &r.Default)
 		if err != nil {
 			return err

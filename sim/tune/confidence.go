@@ -79,7 +79,7 @@ func (s *study) remarks(r *Result) {
 	days := s.tuned.End().Sub(s.tuned.Start).Hours() / 24
 	say(days < 3, "The tuned part is %.1f days long: too short to have seen what a week brings, so take the result for a first guess.", days)
 	say(days >= 3 && days < calendarDays, "The tuned part is %.0f days long: calendars were not tried, which need %d days to learn from.", days, calendarDays)
-	say(len(r.Missed) > 0 && r.Met, "The first choice missed the objective on the part that was held back, or cost more than the default there; the one that is recommended is the next safer one of %d, so that no part of the load is left that it was not chosen by.", len(r.Missed)+1)
+	say(len(r.Missed) > 0 && r.Met, "The first choice missed the objective on the part that was held back, or cost more than the default there; the one that is recommended is the next safer one of %d. So the part that was held back helped to choose it, and is no independent judge of it.", len(r.Missed)+1)
 	say(!r.Met && s.Objective == 0, "Nothing that was found keeps the default's share in time on the part that was held back: the default is the safest.")
 	least := math.Inf(1)
 	for _, t := range s.search.pool {
@@ -90,6 +90,7 @@ func (s *study) remarks(r *Result) {
 	}
 	say(!r.Met && s.Objective > 0 && least > s.limit*(1+1e-9), "Nothing that was tried reaches %.5g in time on the tuned part: the best is %.5g.", s.Objective, 1-least/s.folded.total)
 	say(!r.Met && s.Objective > 0 && least <= s.limit, "No candidate keeps the objective of %.5g on both parts.", s.Objective)
+	say(r.Default.Held.InTime < 0.5, "Even the default answers only %.2g %% of the requests in time on the part that was held back: the load comes faster than instances can be launched, or the group cannot be large enough. Such an objective says little.", 100*r.Default.Held.InTime)
 	mean := r.Default.Tuned.Hours / max(1e-9, s.tuned.End().Sub(s.tuned.Start).Hours())
 	say(mean < 4, "The group has %.1f instances on average: one more or less is a large step, so savings come in such steps (AS-TT-12).", mean)
 	floor := float64(s.Min) * s.held.End().Sub(s.held.Start).Hours()

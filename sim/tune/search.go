@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/billow-cloud/billow/sim/load"
 	"github.com/billow-cloud/billow/sim/twin"
@@ -19,7 +20,32 @@ type part struct {
 	kind  world.Kind
 	most  int
 	start int
-	needs *Needs // what calendars are made of; never of the part itself
+	needs *Needs    // what calendars are made of; never of the part itself
+	begin time.Time // of the load that it is a part of: the world's events are timed from there
+}
+
+// zones is how many zones a group is spread over.
+const zones = 3
+
+// losses are the instances that the world's events take in the part.
+func (p *part) losses() []twin.Loss {
+	var all []twin.Loss
+	for _, e := range p.ready.Model.Failures.Events {
+		l := twin.Loss{At: e.At - p.load.Start.Sub(p.begin).Seconds()}
+		switch {
+		case l.At < 0 || e.Kind != world.ZoneDown && e.Kind != world.Kill:
+			continue
+		case e.Kind == world.Kill:
+			l.Count = e.Count
+		case e.Zone == "":
+			l.Share = 1
+		default:
+			l.Share = 1.0 / zones
+		}
+		all = append(all, l)
+	}
+	slices.SortStableFunc(all, func(a, b twin.Loss) int { return cmp.Compare(a.At, b.At) })
+	return all
 }
 
 // total is how many requests arrive.
@@ -47,15 +73,17 @@ const block = 6 * 60
 
 // bench runs candidates side by side on the same parts; results do not depend on how many at a time.
 type bench struct {
-	parts []part
-	total float64
-	twins [][]*twin.Twin // by worker, then by part
+	parts  []part
+	total  float64
+	losses [][]twin.Loss  // by part
+	twins  [][]*twin.Twin // by worker, then by part
 }
 
 func newBench(parts []part, workers int) *bench {
 	b := &bench{parts: parts}
 	for i := range parts {
 		b.total += parts[i].total()
+		b.losses = append(b.losses, parts[i].losses())
 	}
 	for range workers {
 		byWorld := map[*world.Ready]*twin.Twin{}
@@ -79,6 +107,7 @@ func (b *bench) run(twins []*twin.Twin, c *Candidate, marks *[]world.Totals) (s 
 		if err != nil {
 			panic(err) // candidates are made to be valid
 		}
+		p.Losses = b.losses[i]
 		*marks = (*marks)[:0]
 		r := twins[i].Run(p, part.load, block, marks)
 		s.hours += r.Hours()

@@ -20,7 +20,7 @@ func cut(t load.Trace, n int, ready *world.Ready, kind world.Kind, most int) []p
 	for i := range n {
 		from := t.Start.Add(time.Duration(len(t.Rates)*i/n) * t.Step)
 		to := t.Start.Add(time.Duration(len(t.Rates)*(i+1)/n) * t.Step)
-		p := part{load: t.Between(from, to), ready: ready, kind: kind, most: most}
+		p := part{load: t.Between(from, to), ready: ready, kind: kind, most: most, begin: t.Start}
 		p.start = first(p.load, per, most)
 		if n > 1 {
 			p.needs = &Needs{}

@@ -3,7 +3,8 @@
 //
 // It is not a second opinion: what a policy makes of what it sees, autoscaling.Decide says, alarms with missing data are
 // decided by cloudwatch, recurrences and forecasts by autoscaling. Written here is only what carries a decision to the
-// world and a measurement back: one kind of instance, one zone, no failures, a step a minute.
+// world and a measurement back: one kind of instance, no zones, instances that die only when the plan says so, a step a
+// minute.
 //
 // A test holds it to the engine: instance-hours and the share in time of a run must be close.
 package twin
@@ -23,6 +24,14 @@ type Plan struct {
 	Policies  []autoscaling.Policy
 	Alarms    []Alarm // those of step and simple policies; target tracking has its own
 	Schedules []Schedule
+	Losses    []Loss // in order of time
+}
+
+// Loss is instances that die at an instant, and are replaced.
+type Loss struct {
+	At    float64 // seconds after the beginning
+	Share float64 // of those in service
+	Count int     // or so many
 }
 
 // Alarm is one on the mean CPU utilization of the group, with a period of a minute, or on where it will be if it goes on

@@ -76,8 +76,13 @@ func (t *Twin) Run(p *Plan, trace load.Trace, every int, marks *[]world.Totals) 
 	for len(t.values) < minutes {
 		t.values, t.measured = append(t.values, 0), append(t.measured, 0)
 	}
+	losses := p.Losses
 	for k := range minutes {
 		t.decide(k)
+		for len(losses) > 0 && losses[0].At < float64(k+1)*60 {
+			t.lose(losses[0])
+			losses = losses[1:]
+		}
 		t.advance(float64(k+1) * 60)
 		t.measure(k)
 		if every > 0 && (k+1)%every == 0 && k+1 < minutes {
@@ -210,6 +215,19 @@ func (t *Twin) end(n int, now float64) {
 		t.arrivals = t.arrivals[:copy(t.arrivals, t.arrivals[extra:])]
 	}
 	t.cooldown = now + float64(t.plan.Group.DefaultCooldown)
+}
+
+// lose has instances die: the group launches others at once.
+func (t *Twin) lose(l Loss) {
+	t.advance(l.At)
+	n := min(t.view.InService, max(l.Count, int(math.Ceil(l.Share*float64(t.view.InService)))))
+	t.World.Serve(t.kind, -n)
+	t.World.Bill(t.kind, -n)
+	t.view.InService -= n
+	if extra := len(t.arrivals) - t.view.InService; extra > 0 {
+		t.arrivals = t.arrivals[:copy(t.arrivals, t.arrivals[extra:])]
+	}
+	t.resize(l.At)
 }
 
 // settle gives low alarms their thresholds anew when the capacity has settled (AS-TT-05).
