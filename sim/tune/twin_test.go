@@ -79,6 +79,32 @@ func TestTheTwinDoesAsTheEngine(t *testing.T) {
 	}
 }
 
+// TestTheTwinLosesAZone: a third of the instances dies, and others are launched, as in the engine.
+func TestTheTwinLosesAZone(t *testing.T) {
+	model := world.Default(100)
+	model.Failures.Events = []world.Event{{At: 6 * 3600, For: 1800, Kind: world.ZoneDown, Zone: "a"}, {At: 12 * 3600, Kind: world.Kill, Count: 3}}
+	ready, err := world.Prepare(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []float64{50, 80} {
+		l := loads()["walk"]
+		p := part{load: l, ready: ready, most: 200, start: max(1, int(l.Rates[0]/50)), begin: l.Start}
+		b := newBench([]part{p}, 1)
+		c := Candidate{Target: target, Warmup: 60}
+		got := b.try([]Candidate{c})[0]
+		want, err := p.judge("", &c, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		late, wanted := got.late/b.total, 1-want.Summary.InTime
+		t.Logf("target %.0f: hours %.2f %.2f, late %.6f %.6f", target, got.hours, want.Summary.InstanceHours, late, wanted)
+		if math.Abs(got.hours/want.Summary.InstanceHours-1) > 0.01 || math.Abs(late-wanted) > 0.002 || target == 80 && late < 1e-4 {
+			t.Errorf("target %.0f: %.2f hours and %.6f late, the engine says %.2f and %.6f", target, got.hours, late, want.Summary.InstanceHours, wanted)
+		}
+	}
+}
+
 func TestTheTwinAllocatesNothingAMinute(t *testing.T) {
 	ready, err := world.Prepare(world.Default(100))
 	if err != nil {
