@@ -36,6 +36,8 @@ type Hook struct {
 	Heartbeat     int // seconds
 	DefaultResult string
 	Metadata      string
+	Target        string `json:",omitempty"` // ARN of the topic or queue that is told
+	Role          string `json:",omitempty"` // ARN
 }
 
 // globalTimeout is the longest that the hook can hold an instance (AS-HK-02).
@@ -107,6 +109,9 @@ func (r *roster) startWaits(m *Member, transition string) bool {
 			now := r.tx.Now()
 			waits = append(waits, Wait{Hook: h.Name, Token: r.tx.UUID(), Deadline: now.Add(inSeconds(h.Heartbeat)), Last: now.Add(inSeconds(h.globalTimeout()))})
 			r.tellAction(m, &h, waits[len(waits)-1].Token)
+			if r.tellTarget(m, &h, waits[len(waits)-1].Token) != nil { // AS-HK-16
+				waits[len(waits)-1].Result = h.DefaultResult
+			}
 		}
 	}
 	m.Waits = waits
@@ -159,7 +164,7 @@ func (r *roster) setHooks(list []shape.LifecycleHookSpecification) error {
 	for _, x := range list {
 		if err := r.putHook(&shape.PutLifecycleHookInput{
 			LifecycleHookName: x.LifecycleHookName, LifecycleTransition: x.LifecycleTransition, DefaultResult: x.DefaultResult,
-			HeartbeatTimeout: x.HeartbeatTimeout, NotificationMetadata: x.NotificationMetadata, NotificationTargetARN: x.NotificationTargetARN,
+			HeartbeatTimeout: x.HeartbeatTimeout, NotificationMetadata: x.NotificationMetadata, NotificationTargetARN: x.NotificationTargetARN, RoleARN: x.RoleARN,
 		}); err != nil {
 			return err
 		}
@@ -189,8 +194,9 @@ func (r *roster) putHook(in *shape.PutLifecycleHookInput) error {
 		return invalid("HeartbeatTimeout must be between 30 and 7200 seconds.")
 	case h.DefaultResult != resultContinue && h.DefaultResult != resultAbandon:
 		return invalid("DefaultResult must be CONTINUE or ABANDON.")
-	case api.Value(in.NotificationTargetARN) != "":
-		return invalid("NotificationTargetARN is not supported by this cloud yet.")
+	}
+	if err := r.setTarget(&h, in.NotificationTargetARN, in.RoleARN); err != nil {
+		return err
 	}
 	i, _ := slices.BinarySearchFunc(r.Hooks, h.Name, byHook)
 	list := slices.Clone(r.Hooks)
@@ -265,7 +271,7 @@ func (s *Service) DescribeLifecycleHooks(tx *cloud.Tx, in *shape.DescribeLifecyc
 			out.LifecycleHooks = append(out.LifecycleHooks, shape.LifecycleHook{
 				LifecycleHookName: &h.Name, AutoScalingGroupName: &r.Name, LifecycleTransition: &h.Transition,
 				HeartbeatTimeout: new(int32(h.Heartbeat)), GlobalTimeout: new(int32(h.globalTimeout())), DefaultResult: &h.DefaultResult,
-				NotificationMetadata: some(h.Metadata),
+				NotificationMetadata: some(h.Metadata), NotificationTargetARN: some(h.Target), RoleARN: some(h.Role),
 			})
 		}
 	}

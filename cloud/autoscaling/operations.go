@@ -36,7 +36,7 @@ func (s *Service) groupOperations() []cloud.Operation {
 		cloud.Handle("CreateOrUpdateTags", s.CreateOrUpdateTags),
 		cloud.Handle("DeleteTags", s.DeleteTags),
 		cloud.Handle("DescribeTags", s.DescribeTags),
-		cloud.Handle("PutLifecycleHook", s.PutLifecycleHook).But("without NotificationTargetARN: no message is sent yet"),
+		cloud.Handle("PutLifecycleHook", s.PutLifecycleHook).But("that RoleARN may publish is not checked beyond who may assume it"),
 		cloud.Handle("DeleteLifecycleHook", s.DeleteLifecycleHook),
 		cloud.Handle("DescribeLifecycleHooks", s.DescribeLifecycleHooks),
 		cloud.Handle("DescribeLifecycleHookTypes", s.DescribeLifecycleHookTypes),

@@ -22,7 +22,9 @@ import (
 	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/elb"
 	"github.com/billow-cloud/billow/cloud/elbv2"
+	"github.com/billow-cloud/billow/cloud/iam"
 	"github.com/billow-cloud/billow/cloud/sns"
+	"github.com/billow-cloud/billow/cloud/sqs"
 	"github.com/billow-cloud/billow/cloud/table"
 )
 
@@ -35,6 +37,8 @@ type Service struct {
 	ec2          *ec2.Service
 	cloudwatch   *cloudwatch.Service
 	sns          *sns.Service
+	queues       *sqs.Service // nil where there are none: see Reach
+	identities   *iam.Service // nil where nobody has roles
 	targetGroups traffic
 	classic      traffic
 
@@ -71,6 +75,11 @@ func New(e *ec2.Service, v2 *elbv2.Service, classic *elb.Service, metrics *cloud
 	s.groupsUsing = s.groups.Index(func(_ string, g Group) []string { return []string{g.LaunchConfigurationName} })
 	s.activityIDs = s.activities.Index(activityValues)
 	return s
+}
+
+// Reach has lifecycle hooks reach queues, and their roles looked at. It is called before the first step.
+func (s *Service) Reach(queues *sqs.Service, identities *iam.Service) {
+	s.queues, s.identities = queues, identities
 }
 
 // Kinds of key that are reconciled here. Keys settle in order: members come before groups, so that a group sees what

@@ -289,7 +289,9 @@ func (s *Service) transition(tx *cloud.Tx, old Alarm, state, reason, data string
 	s.recordState(tx, &old, &a)
 	tx.Emit(Name, AlarmStateChanged{Alarm: a, Old: old, At: tx.Now()})
 	for _, arn := range a.actions(state) {
-		s.recordAction(tx, &a, arn)
+		if action := (AlarmAction{ActionARN: arn}); !action.ByEC2() { // which tells what came of it
+			s.recordAction(tx, &a, arn, nil)
+		}
 		tx.Emit(Name, AlarmAction{ActionARN: arn, Alarm: a, Old: old.StateValue, New: state, Value: value, HasValue: known,
 			At: tx.Now()})
 	}
@@ -303,6 +305,17 @@ func (s *Service) repeat(tx *cloud.Tx, a *Alarm, value float64, known bool) {
 				HasValue: known, At: tx.Now(), Repeat: true})
 		}
 	}
+}
+
+// ByEC2 tells whether EC2 does what the action says, with the instance whose metric the alarm watches (CW-AL-18).
+func (x AlarmAction) ByEC2() bool {
+	part := strings.SplitN(x.ActionARN, ":", 6)
+	return len(part) == 6 && part[0] == "arn" && (part[2] == "automate" && part[4] == "ec2" || part[2] == "swf" && strings.Contains(part[5], "AWS_EC2.InstanceId."))
+}
+
+// Acted notes in the alarm's history what came of an action that ByEC2 is true of.
+func (s *Service) Acted(tx *cloud.Tx, x AlarmAction, err error) {
+	s.recordAction(tx, &x.Alarm, x.ActionARN, err)
 }
 
 func isScalingPolicy(arn string) bool {

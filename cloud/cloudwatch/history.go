@@ -73,14 +73,22 @@ func (s *Service) recordState(tx *cloud.Tx, old, a *Alarm) {
 	}{"1.0", old.stateData(), a.stateData()})
 }
 
-// recordAction notes that an action was passed on. Repeated ones are not noted.
-func (s *Service) recordAction(tx *cloud.Tx, a *Alarm, arn string) {
-	s.record(tx, a, "Action", "Successfully executed action "+arn, struct {
-		Version              string `json:"version"`
-		ActionState          string `json:"actionState"`
-		StateUpdateTimestamp int64  `json:"stateUpdateTimestamp"`
-		NotificationResource string `json:"notificationResource"`
-	}{"1.0", "Succeeded", a.StateUpdatedTimestamp.UnixMilli(), arn})
+// recordAction notes what came of an action, which is told as done as soon as it was passed on to those who say nothing.
+// Repeated ones are not noted.
+func (s *Service) recordAction(tx *cloud.Tx, a *Alarm, arn string, failure error) {
+	data := struct {
+		Version              string  `json:"version"`
+		ActionState          string  `json:"actionState"`
+		StateUpdateTimestamp int64   `json:"stateUpdateTimestamp"`
+		NotificationResource string  `json:"notificationResource"`
+		Error                *string `json:"error,omitempty"`
+	}{"1.0", "Succeeded", a.StateUpdatedTimestamp.UnixMilli(), arn, nil}
+	summary := "Successfully executed action " + arn
+	if failure != nil {
+		data.ActionState, data.Error = "Failed", new(failure.Error())
+		summary = `Failed to execute action ` + arn + `. Received error: "` + failure.Error() + `"`
+	}
+	s.record(tx, a, "Action", summary, data)
 }
 
 // recordConfiguration notes that an alarm was made, changed or removed: a is what was made, or what was there before.

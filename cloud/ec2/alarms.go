@@ -3,40 +3,69 @@ package ec2
 import (
 	"strings"
 
+	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
 )
 
-// Notice implements cloud.Service: alarms may stop, terminate, reboot or recover the instance whose metric they watch,
-// by an action "arn:aws:automate:REGION:ec2:stop". What its state does not allow is not done.
+// Notice implements cloud.Service: alarms may stop, terminate, reboot or recover the instance whose metric they watch
+// (CW-AL-18). The alarm's history tells what came of it.
 func (s *Service) Notice(tx *cloud.Tx, e cloud.Event) {
 	a, ok := e.(cloudwatch.AlarmAction)
-	if !ok || a.Repeat || !strings.HasPrefix(a.ActionARN, "arn:aws:automate:"+tx.Scope.Region+":ec2:") {
+	if !ok || a.Repeat || !a.ByEC2() {
 		return
 	}
+	s.metrics.Acted(tx, a, s.act(tx, a))
+}
+
+// alarmVerb is what an action's ARN asks for: "arn:aws:automate:REGION:ec2:stop", or the older
+// "arn:aws:swf:REGION:ACCOUNT:action/actions/AWS_EC2.InstanceId.Stop/1.0".
+func alarmVerb(arn string) string {
+	verb := arn[strings.LastIndexByte(arn, ':')+1:]
+	if _, after, old := strings.Cut(verb, "AWS_EC2.InstanceId."); old {
+		verb, _, _ = strings.Cut(after, "/")
+	}
+	return strings.ToLower(verb)
+}
+
+// act does what an alarm asks for.
+func (s *Service) act(tx *cloud.Tx, a cloudwatch.AlarmAction) error {
 	id := ""
 	for _, d := range a.Alarm.Dimensions {
 		if d.Name == "InstanceId" {
 			id = d.Value
 		}
 	}
-	i, ok := s.instances.Get(tx, id)
-	if !ok || i.State != Running {
-		return
+	i, err := s.instance(tx, id)
+	if err != nil {
+		return err
 	}
-	switch a.ActionARN[strings.LastIndexByte(a.ActionARN, ':')+1:] {
+	verb := alarmVerb(a.ActionARN)
+	if i.State != Running {
+		return api.Errorf("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be %s.", id,
+			map[string]string{"stop": "stopped", "terminate": "terminated", "reboot": "rebooted", "recover": "recovered"}[verb])
+	}
+	switch verb {
 	case "stop":
-		if !i.DisableAPIStop {
-			s.wish(tx, &i, wishStop)
-			s.to(tx, &i, Stopping, userShutdown)
+		if i.DisableAPIStop {
+			return api.Errorf("OperationNotPermitted", "The instance '%s' may not be stopped. Modify its 'disableApiStop' instance attribute and try again.", id)
 		}
+		s.wish(tx, &i, wishStop)
+		s.to(tx, &i, Stopping, userShutdown)
 	case "terminate":
-		if !i.DisableAPITermination {
-			s.shutDown(tx, i, userShutdown, "")
+		if i.DisableAPITermination {
+			return api.Errorf("OperationNotPermitted", "The instance '%s' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.", id)
 		}
-	case "reboot", "recover":
+		s.shutDown(tx, i, userShutdown, "")
+	case "reboot":
 		i.Changed = tx.Now()
+		s.rebooted(tx, &i)
 		s.instances.Put(tx, id, i)
 		tx.Wish(RebootInstance{ID: id})
+	case "recover":
+		s.recover(tx, &i)
+	default:
+		return api.Errorf("InvalidAction", "EC2 does not know the action %s.", verb)
 	}
+	return nil
 }

@@ -88,6 +88,10 @@ type Instance struct {
 
 	ChecksPassed bool // it was told that they have
 
+	// The status checks that fail (EC-IN-05): of the instance itself, of what it runs on, of its volumes.
+	InstanceCheck, SystemCheck, VolumeCheck Check `json:",omitzero"`
+	NoRecovery                              bool  `json:",omitempty"` // it is not recovered by itself (EC-IN-06)
+
 	ProfileAssociation string // "iip-assoc-...", while it has a profile
 
 	TargetLifecycleState string // Auto Scaling's, for the metadata service

@@ -26,7 +26,7 @@ var Metrics = [MetricCount]Metric{
 }
 
 // statusMetrics are free and come every minute, also with basic monitoring.
-var statusMetrics = []string{"StatusCheckFailed", "StatusCheckFailed_Instance", "StatusCheckFailed_System"}
+var statusMetrics = [4]string{"StatusCheckFailed", "StatusCheckFailed_Instance", "StatusCheckFailed_System", "StatusCheckFailed_AttachedEBS"}
 
 // The periods of detailed and basic monitoring (CW-NM-02).
 const (
@@ -193,9 +193,10 @@ func (a *Accumulated) close(d *scopeData, i Instance) {
 	values[0] /= a.Seconds
 	at := a.Minute
 	a.Minute, a.Seconds, a.Sums = time.Time{}, 0, [MetricCount]float64{}
-	for _, name := range statusMetrics {
+	failed := i.failed(at)
+	for n, name := range statusMetrics {
 		d.data = append(d.data, cloudwatch.Datum{
-			Namespace: Namespace, Metric: name, Unit: "Count", At: at, Stat: cloudwatch.Single(0), Dimensions: d.own,
+			Namespace: Namespace, Metric: name, Unit: "Count", At: at, Stat: cloudwatch.Single(failed[n]), Dimensions: d.own,
 		})
 	}
 	if a.Period.IsZero() {

@@ -82,6 +82,7 @@ func (s *Service) makeOperations() []cloud.Operation {
 		handle(s, "ModifyImageAttribute", s.ModifyImageAttribute),
 		handle(s, "ModifyInstanceAttribute", s.ModifyInstanceAttribute).But("SourceDestCheck, EbsOptimized and DeleteOnTermination are stored"),
 		handle(s, "ModifyInstanceMetadataOptions", s.ModifyInstanceMetadataOptions).But("HttpProtocolIpv6 is stored"),
+		handle(s, "ModifyInstanceMaintenanceOptions", s.ModifyInstanceMaintenanceOptions).But("RebootMigration is not kept"),
 		handle(s, "ModifyLaunchTemplate", s.ModifyLaunchTemplate),
 		handle(s, "ModifySubnetAttribute", s.ModifySubnetAttribute),
 		handle(s, "ModifyVpcAttribute", s.ModifyVpcAttribute).StoredOnly("the attributes are stored"),
@@ -97,6 +98,7 @@ func (s *Service) makeOperations() []cloud.Operation {
 		// Billow's own, for the daemon; no client can reach them.
 		cloud.Handle("instance-metadata", s.metadata),
 		cloud.Handle("import-image", s.importImage),
+		cloud.Handle("impair", s.impair),
 	}...)
 }
 

@@ -79,6 +79,7 @@ func (s *Service) to(tx *cloud.Tx, i *Instance, state string, why Reason) {
 	from := i.State
 	i.State, i.Changed, i.StateReason = state, tx.Now(), why
 	i.StatusOK, i.ChecksPassed = time.Time{}, false
+	i.InstanceCheck, i.SystemCheck, i.VolumeCheck = Check{}, Check{}, Check{}
 	switch state {
 	case Pending:
 		i.LaunchTime, i.Transition = tx.Now().Truncate(time.Second), ""
@@ -151,6 +152,7 @@ func (s *Service) reconcileInstance(tx *cloud.Tx, id string) {
 			next = i.Wished.Add(patience(i.Wishes))
 		}
 	}
+	next = s.reconcileChecks(tx, &i, next)
 	if i.State == Running && !i.StatusOK.IsZero() {
 		if now.Before(i.StatusOK) {
 			if next.IsZero() || i.StatusOK.Before(next) {
@@ -159,7 +161,7 @@ func (s *Service) reconcileInstance(tx *cloud.Tx, id string) {
 		} else if !i.ChecksPassed {
 			i.ChecksPassed = true
 			s.instances.Put(tx, id, i)
-			tx.Emit(Name, InstanceStatusChanged{ID: id, Status: statusOK})
+			tx.Emit(Name, InstanceStatusChanged{ID: id, Status: i.status(now)})
 		}
 	}
 	tx.At(Name, kindInstance, id, next)
@@ -260,6 +262,7 @@ func (s *Service) Reboot(tx *cloud.Tx, ids []string) error {
 	}
 	for _, i := range all {
 		i.Changed = tx.Now()
+		s.rebooted(tx, &i)
 		s.instances.Put(tx, i.ID, i)
 		tx.Wish(RebootInstance{ID: i.ID})
 	}

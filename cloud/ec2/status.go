@@ -11,10 +11,11 @@ import (
 	"github.com/billow-cloud/billow/cloud"
 )
 
-// What the status checks say (EC-IN-05). Nothing here makes them impaired yet.
+// What the status checks say (EC-IN-05).
 const (
 	statusInitializing  = "initializing"
 	statusOK            = "ok"
+	statusImpaired      = "impaired"
 	statusNotApplicable = "not-applicable"
 )
 
@@ -24,17 +25,15 @@ type Console struct {
 	At   time.Time
 }
 
+// status is what the checks of the instance and of its system say together (AS-HC-04).
 func (i Instance) status(now time.Time) string {
-	switch {
-	case i.State != Running:
-		return statusNotApplicable
-	case now.Before(i.StatusOK):
-		return statusInitializing
+	if system := i.checked(i.SystemCheck, now); system != statusOK {
+		return system
 	}
-	return statusOK
+	return i.checked(i.InstanceCheck, now)
 }
 
-// Status gives what an instance's status checks say: "ok", "initializing", "not-applicable".
+// Status gives what an instance's status checks say: "ok", "impaired", "initializing", "not-applicable".
 func (s *Service) Status(tx *cloud.Tx, id string) string {
 	i, _ := s.instances.Get(tx, id)
 	return i.status(tx.Now())
@@ -42,13 +41,20 @@ func (s *Service) Status(tx *cloud.Tx, id string) string {
 
 // DescribeInstanceStatus lists the status checks of running instances or, if told so, of all.
 func (s *Service) DescribeInstanceStatus(tx *cloud.Tx, in *shape.DescribeInstanceStatusInput) (*shape.DescribeInstanceStatusOutput, error) {
-	status := func(tx *cloud.Tx, i Instance) []string { return one(i.status(tx.Now())) }
-	reachability := func(tx *cloud.Tx, i Instance) []string { return one(reachable(i.status(tx.Now()))) }
+	instance := func(tx *cloud.Tx, i Instance) string { return i.checked(i.InstanceCheck, tx.Now()) }
+	system := func(tx *cloud.Tx, i Instance) string { return i.checked(i.SystemCheck, tx.Now()) }
+	status := func(of func(*cloud.Tx, Instance) string) func(*cloud.Tx, Instance) []string {
+		return func(tx *cloud.Tx, i Instance) []string { return one(of(tx, i)) }
+	}
+	reachability := func(of func(*cloud.Tx, Instance) string) func(*cloud.Tx, Instance) []string {
+		return func(tx *cloud.Tx, i Instance) []string { return one(reachable(of(tx, i))) }
+	}
+	volumes := func(tx *cloud.Tx, i Instance) string { return i.checked(i.VolumeCheck, tx.Now()) }
 	known := fields[Instance]{
 		"instance-state-name": s.instanceFilters["instance-state-name"], "instance-state-code": s.instanceFilters["instance-state-code"],
 		"availability-zone": s.instanceFilters["availability-zone"], "availability-zone-id": s.instanceFilters["availability-zone-id"],
-		"instance-status.status": status, "system-status.status": status, "attached-ebs-status.status": status,
-		"instance-status.reachability": reachability, "system-status.reachability": reachability,
+		"instance-status.status": status(instance), "system-status.status": status(system), "attached-ebs-status.status": status(volumes),
+		"instance-status.reachability": reachability(instance), "system-status.reachability": reachability(system),
 	}
 	visible := func(i Instance) bool { return i.State == Running || api.Value(in.IncludeAllInstances) }
 	if len(in.InstanceIds) > 0 { // an instance that is not running is left out, not missing
@@ -66,12 +72,12 @@ func (s *Service) DescribeInstanceStatus(tx *cloud.Tx, in *shape.DescribeInstanc
 	found, next, err := s.selectInstances(tx, ids, in.Filters, known, visible, in.MaxResults, in.NextToken)
 	out := &shape.DescribeInstanceStatusOutput{NextToken: next}
 	for _, i := range found {
-		now := i.status(tx.Now())
+		attached := i.checked(i.VolumeCheck, tx.Now())
 		out.InstanceStatuses = append(out.InstanceStatuses, shape.InstanceStatus{
 			InstanceId: new(i.ID), AvailabilityZone: new(i.Zone), AvailabilityZoneId: new(ZoneID(i.Zone)), InstanceState: stateShape(i.State),
-			InstanceStatus: summary(now), SystemStatus: summary(now),
+			InstanceStatus: i.summary(i.InstanceCheck, tx.Now()), SystemStatus: i.summary(i.SystemCheck, tx.Now()),
 			AttachedEbsStatus: &shape.EbsStatusSummary{
-				Status: new(now), Details: []shape.EbsStatusDetails{{Name: new("reachability"), Status: new(reachable(now))}},
+				Status: &attached, Details: []shape.EbsStatusDetails{{Name: new("reachability"), Status: new(reachable(attached)), ImpairedSince: i.VolumeCheck.since(attached)}},
 			},
 		})
 	}
@@ -79,16 +85,28 @@ func (s *Service) DescribeInstanceStatus(tx *cloud.Tx, in *shape.DescribeInstanc
 }
 
 func reachable(status string) string {
-	if status == statusOK {
+	switch status {
+	case statusOK:
 		return "passed"
+	case statusImpaired:
+		return "failed"
 	}
 	return statusInitializing
 }
 
-func summary(status string) *shape.InstanceStatusSummary {
+// since is when a check began to fail that says so.
+func (c Check) since(status string) *time.Time {
+	if status != statusImpaired {
+		return nil
+	}
+	return new(c.Since.Truncate(time.Second))
+}
+
+func (i Instance) summary(c Check, now time.Time) *shape.InstanceStatusSummary {
+	status := i.checked(c, now)
 	out := &shape.InstanceStatusSummary{Status: new(status)}
 	if status != statusNotApplicable {
-		out.Details = []shape.InstanceStatusDetails{{Name: new("reachability"), Status: new(reachable(status))}}
+		out.Details = []shape.InstanceStatusDetails{{Name: new("reachability"), Status: new(reachable(status)), ImpairedSince: c.since(status)}}
 	}
 	return out
 }

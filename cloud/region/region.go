@@ -56,6 +56,7 @@ func New(o Options) *cloud.Cloud {
 	balancers := elbv2.New(instances, metrics, elbv2.Options{DNSSuffix: o.DNSSuffix, NoRoutes: o.NoRoutes})
 	classic := elb.New(balancers, instances, metrics)
 	groups := autoscaling.New(instances, balancers, classic, metrics, topics)
+	groups.Reach(queues, identities)
 	if o.Explain {
 		groups.Remember()
 	}

@@ -157,16 +157,19 @@ func (s *Service) ReceiveMessage(tx *cloud.Tx, in *shape.ReceiveMessageInput) (*
 	return out, nil
 }
 
-// Waits is how long a ReceiveMessage waits for the first message: what it asks for, or the queue's own.
-func (s *Service) Waits(tx *cloud.Tx, in *shape.ReceiveMessageInput) time.Duration {
-	if in.WaitTimeSeconds != nil {
-		return seconds(int(*in.WaitTimeSeconds))
-	}
+// Patience is how long a ReceiveMessage waits for the first message.
+type Patience struct{ Wait time.Duration }
+
+// patience is the internal operation that tells how long a call waits: as it asks for, or as the queue has it.
+func (s *Service) patience(tx *cloud.Tx, in *shape.ReceiveMessageInput) (*Patience, error) {
 	q, err := s.named(tx, in.QueueUrl)
 	if err != nil {
-		return 0
+		return nil, err
 	}
-	return seconds(q.Wait)
+	if in.WaitTimeSeconds != nil {
+		return &Patience{seconds(int(*in.WaitTimeSeconds))}, nil
+	}
+	return &Patience{seconds(q.Wait)}, nil
 }
 
 // crowded tells whether too many messages are in flight. They stand behind all that can be received, so the last ones are

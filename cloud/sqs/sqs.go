@@ -1,7 +1,7 @@
 // Package sqs is Simple Queue Service: standard queues with visibility time-out, delay, redrive and retention.
 //
-// It has no FIFO queues and does not wait: a ReceiveMessage that finds nothing and would wait is answered as it is, and who
-// waits for it asks again when Arrived is wished for. The one idea: a message is a row, and a second row in order of time
+// It has no FIFO queues and does not wait: a ReceiveMessage that finds nothing is answered as it is, and whoever has patience
+// for it asks again when Arrived is wished for. The one idea: a message is a row, and a second row in order of time
 // says from when on it can be received.
 //
 // Invariants: a message is in one queue; each has one place in the order of time; what was acknowledged is there until it
@@ -86,6 +86,7 @@ func (s *Service) Operations() []cloud.Operation {
 		cloud.Handle("SetQueueAttributes", s.SetQueueAttributes).But(stored),
 		cloud.Handle("TagQueue", s.TagQueue),
 		cloud.Handle("UntagQueue", s.UntagQueue),
+		cloud.Handle("patience", s.patience), // Billow's own, for the daemon
 	}
 }
 

@@ -1,0 +1,173 @@
+package ec2
+
+import (
+	"time"
+
+	"github.com/billow-cloud/billow/api"
+	shape "github.com/billow-cloud/billow/api/ec2"
+	"github.com/billow-cloud/billow/cloud"
+)
+
+// Check is a status check that fails from an instant on, and until another if that is known. The zero value passes.
+type Check struct{ Since, Until time.Time }
+
+// failing tells whether the check fails at some time from one instant to another.
+func (c Check) failing(from, to time.Time) bool {
+	return !c.Since.IsZero() && c.Since.Before(to) && (c.Until.IsZero() || c.Until.After(from))
+}
+
+// recoveredAfter is how long a system check fails before the instance is recovered by itself (EC-IN-06) [I].
+const recoveredAfter = 2 * time.Minute
+
+// groupTag is on the instances of Auto Scaling groups, which replace them instead.
+const groupTag = "aws:autoscaling:groupName"
+
+// checked is what one status check says.
+func (i Instance) checked(c Check, now time.Time) string {
+	switch {
+	case i.State != Running:
+		return statusNotApplicable
+	case c.failing(now, now.Add(1)):
+		return statusImpaired
+	case now.Before(i.StatusOK):
+		return statusInitializing
+	}
+	return statusOK
+}
+
+// failed are the values of statusMetrics for the minute that begins at an instant.
+func (i Instance) failed(at time.Time) [4]float64 {
+	one := func(c Check) float64 {
+		if i.State == Running && c.failing(at, at.Add(minute)) {
+			return 1
+		}
+		return 0
+	}
+	instance, system, volumes := one(i.InstanceCheck), one(i.SystemCheck), one(i.VolumeCheck)
+	return [4]float64{max(instance, system, volumes), instance, system, volumes}
+}
+
+// reconcileChecks lets checks pass again whose time has come, and recovers an instance whose system check fails. It gives
+// the instant of what is next.
+func (s *Service) reconcileChecks(tx *cloud.Tx, i *Instance, next time.Time) time.Time {
+	if i.State != Running {
+		return next
+	}
+	now, changed := tx.Now(), false
+	sooner := func(t time.Time) {
+		if next.IsZero() || t.Before(next) {
+			next = t
+		}
+	}
+	for _, c := range []*Check{&i.InstanceCheck, &i.SystemCheck, &i.VolumeCheck} {
+		switch {
+		case c.Since.IsZero() || c.Until.IsZero():
+		case now.Before(c.Until):
+			sooner(c.Until)
+		default:
+			*c, changed = Check{}, true
+		}
+	}
+	if changed {
+		s.instances.Put(tx, i.ID, *i)
+		tx.Emit(Name, InstanceStatusChanged{ID: i.ID, Status: i.status(now)})
+	}
+	if i.SystemCheck.Since.IsZero() || i.NoRecovery || s.inGroup(tx, i.ID) {
+		return next
+	}
+	if due := i.SystemCheck.Since.Add(recoveredAfter); now.Before(due) {
+		sooner(due)
+	} else {
+		s.recover(tx, i)
+	}
+	return next
+}
+
+func (s *Service) inGroup(tx *cloud.Tx, id string) bool {
+	for _, t := range s.Tags(tx, id) {
+		if t.Key == groupTag {
+			return true
+		}
+	}
+	return false
+}
+
+// recover boots an instance anew on other hardware: it keeps its ID, addresses and volumes, and loses its memory.
+func (s *Service) recover(tx *cloud.Tx, i *Instance) {
+	i.InstanceCheck, i.SystemCheck, i.VolumeCheck = Check{}, Check{}, Check{}
+	i.StatusOK, i.ChecksPassed, i.Changed = tx.Now().Add(checksTake), false, tx.Now()
+	s.instances.Put(tx, i.ID, *i)
+	tx.Wish(RebootInstance{ID: i.ID})
+	tx.Emit(Name, InstanceStatusChanged{ID: i.ID, Status: statusInitializing})
+	tx.Touch(Name, kindInstance, i.ID)
+}
+
+// rebooted lets the check of the instance itself pass: a restart helps it.
+func (s *Service) rebooted(tx *cloud.Tx, i *Instance) {
+	if !i.InstanceCheck.Since.IsZero() {
+		i.InstanceCheck = Check{}
+		tx.Emit(Name, InstanceStatusChanged{ID: i.ID, Status: i.status(tx.Now())})
+		tx.Touch(Name, kindInstance, i.ID)
+	}
+}
+
+// ImpairInput says which status checks of an instance fail from now on; those that are not named pass again.
+type ImpairInput struct {
+	InstanceID                string
+	Instance, System, Volumes bool
+	For                       time.Duration // zero: until something helps
+}
+
+// ImpairOutput is what the checks say now.
+type ImpairOutput struct{ Instance, System, Volumes string }
+
+// impair is the internal operation behind `billow fail`.
+func (s *Service) impair(tx *cloud.Tx, in *ImpairInput) (*ImpairOutput, error) {
+	i, err := s.instance(tx, in.InstanceID)
+	if err != nil {
+		return nil, err
+	}
+	if i.State != Running {
+		return nil, api.Errorf("IncorrectInstanceState", "Instance %s is %s; only the status checks of a running instance can fail.", i.ID, i.State)
+	}
+	now := tx.Now()
+	for _, x := range []struct {
+		fails bool
+		check *Check
+	}{{in.Instance, &i.InstanceCheck}, {in.System, &i.SystemCheck}, {in.Volumes, &i.VolumeCheck}} {
+		since := x.check.Since
+		*x.check = Check{}
+		if !x.fails {
+			continue
+		}
+		if since.IsZero() {
+			since = now
+		}
+		x.check.Since = since
+		if in.For > 0 {
+			x.check.Until = now.Add(in.For)
+		}
+	}
+	s.instances.Put(tx, i.ID, i)
+	tx.Emit(Name, InstanceStatusChanged{ID: i.ID, Status: i.status(now)})
+	tx.Touch(Name, kindInstance, i.ID)
+	return &ImpairOutput{i.checked(i.InstanceCheck, now), i.checked(i.SystemCheck, now), i.checked(i.VolumeCheck, now)}, nil
+}
+
+// ModifyInstanceMaintenanceOptions turns an instance's recovery by itself on or off (EC-IN-06).
+func (s *Service) ModifyInstanceMaintenanceOptions(tx *cloud.Tx, in *shape.ModifyInstanceMaintenanceOptionsInput) (*shape.ModifyInstanceMaintenanceOptionsOutput, error) {
+	i, err := s.instance(tx, api.Value(in.InstanceId))
+	if err != nil {
+		return nil, err
+	}
+	if in.AutoRecovery != nil {
+		i.NoRecovery = *in.AutoRecovery == "disabled"
+		s.instances.Put(tx, i.ID, i)
+		tx.Touch(Name, kindInstance, i.ID)
+	}
+	out := &shape.ModifyInstanceMaintenanceOptionsOutput{InstanceId: &i.ID, AutoRecovery: new("default")}
+	if i.NoRecovery {
+		out.AutoRecovery = new("disabled")
+	}
+	return out, nil
+}
