@@ -250,7 +250,7 @@ func (f *Functions) invoke(era context.Context, e *environment, r lambda.Run) ou
 		o.duration = timeout
 	}
 	if o.again || o.err != nil {
-		e.log.discard(page)
+		e.log.discard()
 		return o
 	}
 	if o.memory = f.memoryOf(e); o.fault != nil && o.fault.Type == outOfMemory {

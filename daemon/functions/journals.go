@@ -44,6 +44,7 @@ type journal struct {
 	line    []byte // begun and not ended
 	long    bool   // the line is longer than what is kept of it
 	page    *page
+	opening string   // the page's first line, until the runtime takes the invocation
 	pending []string // the end of the page, not written yet
 	last    time.Time
 }
@@ -145,14 +146,28 @@ func (j *journal) note(line string) {
 	j.add(line)
 }
 
-// open begins an invocation's page.
+// open begins an invocation's page: what a runtime that is still starting prints belongs to it too.
 func (j *journal) open(id, version string) *page {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.place()
 	j.page = &page{}
-	j.add("START RequestId: " + id + " Version: " + version + "\n")
+	j.opening = "START RequestId: " + id + " Version: " + version + "\n"
 	return j.page
+}
+
+// begin writes the page's first line: the runtime takes the invocation.
+func (j *journal) begin() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.start()
+}
+
+func (j *journal) start() {
+	if j.opening != "" {
+		j.add(j.opening)
+		j.opening = ""
+	}
 }
 
 // close ends a page with lines that are written a moment later, behind what is still on its way from the function.
@@ -167,14 +182,11 @@ func (j *journal) close(p *page, lines ...string) {
 	time.AfterFunc(settle, j.flush)
 }
 
-// discard takes the beginning of a page back, of which nothing became.
-func (j *journal) discard(p *page) {
+// discard forgets a page of which nothing became.
+func (j *journal) discard() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if n := len(j.events); n > 0 && strings.HasPrefix(j.events[n-1].Message, "START ") {
-		j.size -= len(j.events[n-1].Message) + lineCost
-		j.events = j.events[:n-1]
-	}
+	j.opening = ""
 }
 
 // place writes the end of the page. The caller holds mu.
@@ -184,6 +196,7 @@ func (j *journal) place() {
 	}
 	lines := j.pending
 	j.pending = nil
+	j.start()
 	j.endLine()
 	if j.page.dropped > 0 {
 		j.add(fmt.Sprintf("%d bytes of output were left out: of one invocation, %d bytes are kept\n", j.page.dropped, maxPage))

@@ -80,6 +80,7 @@ func serveNext(e *environment, w http.ResponseWriter, r *http.Request) {
 		}
 		h.Set("Content-Type", "application/json")
 		h.Set("Content-Length", strconv.Itoa(len(inv.run.Payload)))
+		e.log.begin()
 		inv.begun <- now
 		w.Write(inv.run.Payload)
 	case <-e.ended:
