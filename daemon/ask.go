@@ -8,16 +8,20 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/autoscaling"
+	"github.com/billow-cloud/billow/cloud/ec2"
+	"github.com/billow-cloud/billow/cloud/sns"
 )
 
-// Internal operations of services, which are no API of AWS, are asked for over the administration socket.
-var internalOperations = []string{"explain", "shadow-put", "shadow-list", "shadow-report", "shadow-delete"}
+// internalOperations are those of services, by name, that are no API of AWS, are asked for over the administration socket.
+var internalOperations = map[string]string{
+	"explain": autoscaling.Name, "shadow-put": autoscaling.Name, "shadow-list": autoscaling.Name, "shadow-report": autoscaling.Name, "shadow-delete": autoscaling.Name,
+	"mailbox": sns.Name, "impair": ec2.Name,
+}
 
 // maxQuestion bounds what is sent: policies and alarms are small.
 const maxQuestion = 4 << 20
@@ -37,13 +41,14 @@ func (d *Daemon) serveAdmin() http.Handler {
 	return mux
 }
 
-// serveAsk carries out an internal operation of Auto Scaling and answers with its output as JSON, or with a sentence.
+// serveAsk carries out an internal operation and answers with its output as JSON, or with a sentence.
 func (d *Daemon) serveAsk(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("operation")
+	service := internalOperations[name]
 	d.loop.mu.Lock()
-	op, known := d.loop.cloud.Operation(autoscaling.Name, name)
+	op, known := d.loop.cloud.Operation(service, name)
 	d.loop.mu.Unlock()
-	if !known || !slices.Contains(internalOperations, name) {
+	if !known {
 		http.Error(w, "this server does not know "+name, http.StatusNotFound)
 		return
 	}
@@ -63,7 +68,7 @@ func (d *Daemon) serveAsk(w http.ResponseWriter, r *http.Request) {
 	}
 	d.resetting.RLock()
 	defer d.resetting.RUnlock()
-	out, err := d.loop.call(r.Context(), cloud.Call{Scope: scope, Service: autoscaling.Name, Operation: name, In: in})
+	out, err := d.loop.call(r.Context(), cloud.Call{Scope: scope, Service: service, Operation: name, In: in})
 	if err != nil {
 		var said *api.Error
 		if errors.As(err, &said) {

@@ -27,6 +27,7 @@ import (
 	"github.com/billow-cloud/billow/cloud/elbv2"
 	"github.com/billow-cloud/billow/cloud/region"
 	"github.com/billow-cloud/billow/cloud/sns"
+	"github.com/billow-cloud/billow/cloud/sqs"
 	"github.com/billow-cloud/billow/daemon/functions"
 	"github.com/billow-cloud/billow/driver"
 	"github.com/billow-cloud/billow/store"
@@ -72,6 +73,7 @@ type Daemon struct {
 	routes     *routes
 	publics    *publics // nil where instances are modelled
 	deliveries *deliveries
+	polls      *polls
 	functions  *functions.Functions
 	access     Access
 	api        http.Handler
@@ -166,7 +168,7 @@ func (d *Daemon) load() error {
 	d.instances = newInstances(clock, d.log, d.driver, d.config.Host, d.loop.observe)
 	d.instances.modelled = d.config.Modelled
 	d.routes = newRoutes(clock, d.log, d.driver.Network().Dial, d.loop.observe)
-	d.deliveries = newDeliveries()
+	d.deliveries, d.polls = newDeliveries(), newPolls()
 	d.functions = functions.New(functions.Config{
 		Log: d.log, Driver: d.driver, Data: d.config.Data, Endpoint: "http://" + gatewayAddress, Memory: d.config.Host.Memory, Cores: d.config.Host.Cores,
 		Modelled: d.config.Modelled, Now: clock.Now, Observe: d.loop.observe,
@@ -210,6 +212,8 @@ func (d *Daemon) do(ctx context.Context, e cloud.Effect) {
 		if d.publics != nil {
 			d.publics.wish(e)
 		}
+	case sqs.Arrived:
+		d.polls.arrived(e)
 	case sns.DeliverHTTP:
 		d.loop.observe(d.deliveries.do(ctx, e))
 	default:
@@ -269,6 +273,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
+	d.polls.end()
 	end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	for _, s := range servers {
@@ -330,6 +335,7 @@ func (d *Daemon) reset(ctx context.Context) error {
 	d.loop.flight.reset(options)
 	d.loop.mu.Unlock()
 	d.routes.clear()
+	d.polls.clear()
 	if d.publics != nil {
 		d.publics.clear()
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/billow-cloud/billow/api/catalog"
+	queueapi "github.com/billow-cloud/billow/api/sqs"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/iam"
 	"github.com/billow-cloud/billow/cloud/lambda"
@@ -45,8 +46,11 @@ func (d *Daemon) handler() http.Handler {
 	})
 }
 
-// Call implements wire.Backend. What a function answers is waited for when the call itself is over.
+// Call implements wire.Backend. What a function answers, or a message, is waited for when the call itself is over.
 func (d *Daemon) Call(ctx context.Context, c wire.Call) (any, error) {
+	if in, ok := c.In.(*queueapi.ReceiveMessageInput); ok {
+		return d.receive(ctx, c, in)
+	}
 	out, err := d.take(ctx, c)
 	if run, ok := out.(*lambda.Pending); ok && err == nil {
 		return d.functions.Await(ctx, run)

@@ -142,7 +142,7 @@ func unavailable(cause error) error {
 
 // asks tells from AWS's way of naming operations whether one only asks.
 func asks(operation string) bool {
-	for _, verb := range []string{"Describe", "Get", "List", "access-key", "instance-metadata", "explain", "shadow-list", "shadow-report"} {
+	for _, verb := range []string{"Describe", "Get", "List", "access-key", "instance-metadata", "explain", "shadow-list", "shadow-report", "mailbox", "patience"} {
 		if strings.HasPrefix(operation, verb) {
 			return true
 		}

@@ -197,6 +197,8 @@ func (s *service) correct(c correction) error {
 		sh.Required = slices.DeleteFunc(sh.Required, func(r string) bool { return r == member })
 	case "sparse":
 		sh.sparse = true
+	case "code":
+		sh.code = c.value
 	default:
 		return fmt.Errorf("unknown verb")
 	}
@@ -223,6 +225,9 @@ func (s *service) readErrors() {
 			if sh.Error.HTTPStatusCode != 0 {
 				e.Status = sh.Error.HTTPStatusCode
 			}
+		}
+		if sh.code != "" {
+			e.Code = sh.code
 		}
 		if have, ok := byCode[e.Code]; !ok || !strings.HasPrefix(have.Name, e.Code) {
 			byCode[e.Code] = e

@@ -69,6 +69,7 @@ type shape struct {
 	} `json:"error"`
 
 	sparse bool     // corrections
+	code   string   // a correction: see ErrorShape
 	opened []string // the enum, no longer checked
 }
 

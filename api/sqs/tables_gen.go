@@ -20,6 +20,7 @@ var Service = &api.Service{
 	Namespace:       "",
 	Faults:          api.Faults{Invalid: "ValidationException", Missing: "ValidationException", MissingText: "", Malformed: "SerializationException"},
 	Errors: []api.ErrorShape{
+		{Code: "AWS.SimpleQueueService.NonExistentQueue", Name: "QueueDoesNotExist", Status: 400},
 		{Code: "BatchEntryIdsNotDistinct", Name: "BatchEntryIdsNotDistinct", Status: 400},
 		{Code: "BatchRequestTooLong", Name: "BatchRequestTooLong", Status: 400},
 		{Code: "EmptyBatchRequest", Name: "EmptyBatchRequest", Status: 400},
@@ -40,9 +41,8 @@ var Service = &api.Service{
 		{Code: "MessageNotInflight", Name: "MessageNotInflight", Status: 400},
 		{Code: "OverLimit", Name: "OverLimit", Status: 400},
 		{Code: "PurgeQueueInProgress", Name: "PurgeQueueInProgress", Status: 400},
+		{Code: "QueueAlreadyExists", Name: "QueueNameExists", Status: 400},
 		{Code: "QueueDeletedRecently", Name: "QueueDeletedRecently", Status: 400},
-		{Code: "QueueDoesNotExist", Name: "QueueDoesNotExist", Status: 400},
-		{Code: "QueueNameExists", Name: "QueueNameExists", Status: 400},
 		{Code: "ReceiptHandleIsInvalid", Name: "ReceiptHandleIsInvalid", Status: 400},
 		{Code: "RequestThrottled", Name: "RequestThrottled", Status: 400},
 		{Code: "ResourceNotFoundException", Name: "ResourceNotFoundException", Status: 400},

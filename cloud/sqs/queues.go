@@ -71,7 +71,7 @@ func (s *Service) CreateQueue(tx *cloud.Tx, in *shape.CreateQueueInput) (*shape.
 			return nil, err
 		}
 		if exists && s.attribute(tx, &q, a) != s.attribute(tx, &before, a) {
-			return nil, api.Errorf("QueueNameExists", "A queue already exists with the same name and a different value for attribute %s", a)
+			return nil, api.Errorf("QueueAlreadyExists", "A queue already exists with the same name and a different value for attribute %s", a)
 		}
 	}
 	if exists {

@@ -200,7 +200,7 @@ func (s *Service) admits(tx *cloud.Tx, q *Queue, from Sender) bool {
 }
 
 func noQueue() error {
-	return api.Errorf("QueueDoesNotExist", "The specified queue does not exist.")
+	return api.Errorf("AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.")
 }
 
 func badValue(format string, args ...any) error {

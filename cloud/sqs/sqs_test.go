@@ -220,12 +220,12 @@ func TestQueues(t *testing.T) {
 	if *q != "http://127.0.0.1:4566/123456789012/q" || *w.queue("q", map[string]string{"VisibilityTimeout": "10"}) != *q || *w.queue("q", nil) != *q {
 		t.Error(*q)
 	}
-	w.refused("QueueNameExists", &shape.CreateQueueInput{QueueName: new("q"), Attributes: map[string]string{"VisibilityTimeout": "11"}})
+	w.refused("QueueAlreadyExists", &shape.CreateQueueInput{QueueName: new("q"), Attributes: map[string]string{"VisibilityTimeout": "11"}})
 	w.refused("InvalidParameterValue", &shape.CreateQueueInput{QueueName: new("a b")})
 	w.refused("NotImplemented", &shape.CreateQueueInput{QueueName: new("a.fifo")})
 	w.refused("InvalidAttributeName", &shape.CreateQueueInput{QueueName: new("r"), Attributes: map[string]string{"Colour": "red"}})
 	w.refused("InvalidAttributeValue", &shape.CreateQueueInput{QueueName: new("r"), Attributes: map[string]string{"DelaySeconds": "901"}})
-	w.refused("QueueDoesNotExist", &shape.SendMessageInput{QueueUrl: new("http://127.0.0.1:4566/210987654321/q"), MessageBody: new("x")})
+	w.refused("AWS.SimpleQueueService.NonExistentQueue", &shape.SendMessageInput{QueueUrl: new("http://127.0.0.1:4566/210987654321/q"), MessageBody: new("x")})
 	w.refused("ReceiptHandleIsInvalid", &shape.DeleteMessageInput{QueueUrl: q, ReceiptHandle: new("x")})
 	w.refused("InvalidParameterValue", &shape.ReceiveMessageInput{QueueUrl: q, MaxNumberOfMessages: new(int32(11))})
 	call[shape.AddPermissionOutput](w, &shape.AddPermissionInput{QueueUrl: q, Label: new("l"), AWSAccountIds: []string{"210987654321"}, Actions: []string{"SendMessage"}})
@@ -248,5 +248,5 @@ func TestQueues(t *testing.T) {
 		t.Error("purged: " + w.numbers(q))
 	}
 	call[shape.DeleteQueueOutput](w, &shape.DeleteQueueInput{QueueUrl: q})
-	w.refused("QueueDoesNotExist", &shape.GetQueueUrlInput{QueueName: new("q")})
+	w.refused("AWS.SimpleQueueService.NonExistentQueue", &shape.GetQueueUrlInput{QueueName: new("q")})
 }

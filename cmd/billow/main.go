@@ -21,18 +21,20 @@ import (
 
 // commands is the command line. Every flag has an environment twin: BILLOW_ and the flag's name.
 type commands struct {
-	Serve   serve          `cmd:"" help:"Run the cloud."`
-	Env     env            `cmd:"" help:"Print shell exports that point AWS clients at a server: eval \"$(billow env)\"."`
-	Exec    execute        `cmd:"" help:"Run a command in an instance."`
-	Image   imageCommands  `cmd:"" help:"Bring in images."`
-	Explain explain        `cmd:"" help:"Tell why a group scaled, or did not, and what would have changed that."`
-	Shadow  shadowCommands `cmd:"" help:"Watch policies on a live group without acting, and compare."`
-	Ops     ops            `cmd:"" help:"List every AWS operation and whether it is real, stored only, or absent."`
-	Demo    demo           `cmd:"" help:"Show a group that scales, live: load, alarm, policy, new instances, a replacement, and back."`
-	DemoApp demoApp        `cmd:"" name:"demo-app" hidden:"" help:"The web application of the demo."`
-	Sim     simCommands    `cmd:"" help:"Virtual time: replay a load against a group, compare and tune policies, break the control plane."`
-	Destroy destroy        `cmd:"" help:"End the instances of a stopped server and remove its data directory."`
-	Version version        `cmd:"" help:"Print the version."`
+	Serve   serve           `cmd:"" help:"Run the cloud."`
+	Env     env             `cmd:"" help:"Print shell exports that point AWS clients at a server: eval \"$(billow env)\"."`
+	Exec    execute         `cmd:"" help:"Run a command in an instance."`
+	Image   imageCommands   `cmd:"" help:"Bring in images."`
+	Explain explain         `cmd:"" help:"Tell why a group scaled, or did not, and what would have changed that."`
+	Shadow  shadowCommands  `cmd:"" help:"Watch policies on a live group without acting, and compare."`
+	Mailbox mailboxCommands `cmd:"" help:"Read the mails that topics have sent."`
+	Fail    fail            `cmd:"" help:"Have status checks of an instance fail."`
+	Ops     ops             `cmd:"" help:"List every AWS operation and whether it is real, stored only, or absent."`
+	Demo    demo            `cmd:"" help:"Show a group that scales, live: load, alarm, policy, new instances, a replacement, and back."`
+	DemoApp demoApp         `cmd:"" name:"demo-app" hidden:"" help:"The web application of the demo."`
+	Sim     simCommands     `cmd:"" help:"Virtual time: replay a load against a group, compare and tune policies, break the control plane."`
+	Destroy destroy         `cmd:"" help:"End the instances of a stopped server and remove its data directory."`
+	Version version         `cmd:"" help:"Print the version."`
 }
 
 // data is the flag of all commands that belong to one server.

@@ -1,0 +1,35 @@
+package daemon
+
+import (
+	"testing"
+
+	"github.com/billow-cloud/billow/cloud/sqs"
+)
+
+// TestPolls: who waits for a queue is woken by an arrival there and by nothing else, but when all are.
+func TestPolls(t *testing.T) {
+	p := newPolls()
+	a, b := p.next(sqs.Arrived{Queue: "a"}), p.next(sqs.Arrived{Queue: "b"})
+	woken := func(c <-chan struct{}) bool {
+		select {
+		case <-c:
+			return true
+		default:
+			return false
+		}
+	}
+	p.arrived(sqs.Arrived{Queue: "a"})
+	p.arrived(sqs.Arrived{Queue: "a"})
+	if !woken(a) || woken(b) || woken(p.next(sqs.Arrived{Queue: "a"})) {
+		t.Error("an arrival wakes those who waited for it, once")
+	}
+	p.clear()
+	if !woken(b) {
+		t.Error("clear wakes all")
+	}
+	p.end()
+	p.end()
+	if !woken(p.ended) {
+		t.Error("the end is told")
+	}
+}
