@@ -32,7 +32,11 @@ type functions struct {
 
 func startFunctions(t testing.TB, args ...string) *functions {
 	t.Helper()
-	s := start(t, args...)
+	return functionsOf(start(t, args...))
+}
+
+func functionsOf(s *server) *functions {
+	s.t.Helper()
 	f := &functions{server: s, api: lambda.NewFromConfig(s.sdk())}
 	f.role = s.text("iam", "create-role", "--role-name", "runner", "--query", "Role.Arn", "--assume-role-policy-document",
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`)
@@ -324,6 +328,72 @@ func TestFunctionDeadLetter(t *testing.T) {
 		out, err := f.awsCLI("logs", "filter-log-events", "--log-group-name", "/aws/lambda/fails", "--query", "events[].message")
 		return err == nil && strings.Count(string(out), "about to fail") == 3
 	})
+}
+
+// Parallel invocations have an environment each; a server that is killed runs what was accepted again.
+func TestFunctionMany(t *testing.T) {
+	needFunctions(t)
+	f := startFunctions(t)
+	f.create("naps", types.RuntimeProvidedal2023, "none", provided(t), nil)
+	const count, nap = 6, 500
+	begun := time.Now()
+	var all sync.WaitGroup
+	for range count {
+		all.Go(func() {
+			if answer, _, _ := f.invoke("naps", fmt.Sprintf(`{"Do":"nap","Count":%d}`, nap)); !strings.Contains(answer, `"did":"nap"`) {
+				t.Errorf("one answers %s", answer)
+			}
+		})
+	}
+	all.Wait()
+	if took := time.Since(begun); took > count*nap*time.Millisecond*3/4 {
+		t.Errorf("%d naps of %d ms side by side took %v", count, nap, took)
+	}
+	name := "naps"
+	out, err := f.api.Invoke(context.Background(), &lambda.InvokeInput{FunctionName: &name, Payload: []byte(`{"Do":"later"}`), InvocationType: types.InvocationTypeEvent})
+	if err != nil || out.StatusCode != 202 {
+		t.Fatalf("it answers %v, %v", out, err)
+	}
+	f.stop(os.Kill)
+	f.run()
+	eventually(t, 15*time.Second, "what was accepted is run", func() bool {
+		out, err := f.awsCLI("logs", "filter-log-events", "--log-group-name", "/aws/lambda/naps", "--query", "events[].message")
+		return err == nil && strings.Contains(string(out), "did later")
+	})
+}
+
+// Where nothing runs, an invocation says so.
+func TestFunctionModelled(t *testing.T) {
+	need(t, "aws", "go")
+	t.Parallel()
+	f := startFunctions(t, "--driver", "sim")
+	f.create("none", types.RuntimePython312, "mod.handler", zipOf(t, "mod.py", []byte("")), nil)
+	name := "none"
+	_, err := f.api.Invoke(context.Background(), &lambda.InvokeInput{FunctionName: &name})
+	if err == nil || !strings.Contains(err.Error(), "Functions do not run with --driver sim") {
+		t.Errorf("an invocation: %v", err)
+	}
+}
+
+// Without root functions run too, without limits of memory and processes.
+func TestFunctionWithoutRoot(t *testing.T) {
+	need(t, "aws", "go")
+	t.Parallel()
+	home := rootlessHome(t)
+	s := &server{t: t, data: filepath.Join(home, "data"), command: func(args ...string) *exec.Cmd { return asUser(t, home, args...) }}
+	t.Cleanup(s.destroy)
+	s.run()
+	f := functionsOf(s)
+	f.create("hello", types.RuntimeProvidedal2023, "none", provided(t), nil)
+	answer, failed, log := f.invoke("hello", `{"Do":"greet"}`)
+	if !strings.Contains(answer, `"did":"greet"`) || failed != "" {
+		t.Errorf("it answers %s (%s): %s", answer, failed, log)
+	}
+	answer, _, _ = f.invoke("hello", `{"Do":"spin"}`)
+	expectIn(t, "one that never ends", answer, "Task timed out after 3.00 seconds")
+	if answer, _, _ = f.invoke("hello", `{}`); !strings.Contains(answer, `"did":""`) {
+		t.Errorf("then it answers %s", answer)
+	}
 }
 
 // BenchmarkFunctions: the first invocation of a function, and those after it.

@@ -59,6 +59,8 @@ func do(e event) (answer []byte, failed bool) {
 	case "spin":
 		for {
 		}
+	case "nap":
+		time.Sleep(time.Duration(e.Count) * time.Millisecond)
 	case "bomb":
 		bomb()
 	case "flood":
