@@ -62,6 +62,13 @@ func (s *Service) keep(tx *cloud.Tx, queue string, m Message, at time.Time) {
 func (s *Service) drop(tx *cloud.Tx, queue string, m Message) {
 	s.places.Delete(tx, m.place(queue))
 	s.messages.Delete(tx, m.row(queue))
+	s.left(tx, queue)
+}
+
+// left has what a queue waits for follow what is in it: messages have left it.
+func (s *Service) left(tx *cloud.Tx, queue string) {
+	tx.Touch(Name, kindRetention, queue)
+	s.await(tx, queue)
 }
 
 // add gives a message the queue's next number.
@@ -334,6 +341,11 @@ func (s *Service) arrive(tx *cloud.Tx, queue string) {
 		}
 		break
 	}
+	s.await(tx, queue)
+}
+
+// await sets the time at which the next hidden message can be received.
+func (s *Service) await(tx *cloud.Tx, queue string) {
 	next := time.Time{}
 	for id, p := range s.places.After(tx, place(queue, tx.Now(), 1<<62)) {
 		if strings.HasPrefix(id, key(queue)) {

@@ -105,6 +105,7 @@ func (s *Service) empty(tx *cloud.Tx, queue string) {
 	for id := range s.places.Prefix(tx, key(queue)) {
 		s.places.Delete(tx, id)
 	}
+	s.left(tx, queue)
 }
 
 // PurgeQueue deletes all messages of a queue.
