@@ -47,23 +47,27 @@ func TestEvents(t *testing.T) {
 	// What a client asks and what it is refused.
 	event := mustJSON(t, map[string]any{"id": "1", "account": "1", "source": "a", "time": "2026-01-01T00:00:00Z", "region": "r", "resources": []string{}, "detail-type": "t",
 		"detail": map[string]any{"n": 5, "ip": "10.0.0.7"}})
-	for pattern, want := range map[string]string{`{"detail":{"n":[{"numeric":[">",4]}],"ip":[{"cidr":"10.0.0.0/8"}]}}`: "True", `{"detail":{"n":["5"]}}`: "False"} {
-		if got := s.text("events", "test-event-pattern", "--event-pattern", pattern, "--event", event, "--query", "Result"); got != want {
-			t.Errorf("%s: %s", pattern, got)
+	for pattern, want := range map[string]bool{`{"detail":{"n":[{"numeric":[">",4]}],"ip":[{"cidr":"10.0.0.0/8"}]}}`: true, `{"detail":{"n":["5"]}}`: false} {
+		var got struct{ Result bool }
+		if s.aws(&got, "events", "test-event-pattern", "--event-pattern", pattern, "--event", event); got.Result != want {
+			t.Errorf("%s: %v", pattern, got.Result)
 		}
 	}
-	out := s.text("events", "put-events", "--entries", `[{"Source":"my.app","DetailType":"t","Detail":"{}"},{"Source":"my.app","DetailType":"t","Detail":"no"}]`,
-		"--query", "[FailedEntryCount,Entries[1].ErrorCode]")
-	if strings.Join(strings.Fields(out), " ") != "1 MalformedDetail" {
-		t.Error(out)
+	var put struct {
+		FailedEntryCount int
+		Entries          []struct{ ErrorCode string }
 	}
-	if out, err := s.awsCLI("events", "delete-rule", "--name", "states"); err == nil || !strings.Contains(string(out), "ValidationException") {
+	s.aws(&put, "events", "put-events", "--entries", `[{"Source":"my.app","DetailType":"t","Detail":"{}"},{"Source":"my.app","DetailType":"t","Detail":"no"}]`)
+	if put.FailedEntryCount != 1 || len(put.Entries) != 2 || put.Entries[1].ErrorCode != "MalformedDetail" {
+		t.Errorf("%+v", put)
+	}
+	if out, err := s.awsCLI("events", "delete-rule", "--name", "states"); err == nil || !strings.Contains(err.Error(), "ValidationException") {
 		t.Errorf("%v %s", err, out)
 	}
-	if out, err := s.awsCLI("events", "put-rule", "--name", "x", "--event-pattern", `{"a":1}`); err == nil || !strings.Contains(string(out), "InvalidEventPatternException") {
+	if out, err := s.awsCLI("events", "put-rule", "--name", "x", "--event-pattern", `{"a":1}`); err == nil || !strings.Contains(err.Error(), "InvalidEventPatternException") {
 		t.Errorf("%v %s", err, out)
 	}
-	if names := s.text("events", "list-rule-names-by-target", "--target-arn", topic, "--query", "RuleNames"); strings.Join(strings.Fields(names), " ") != "states tick" {
+	if names := s.texts("events", "list-rule-names-by-target", "--target-arn", topic, "--query", "RuleNames"); strings.Join(names, " ") != "states tick" {
 		t.Error(names)
 	}
 	s.aws(nil, "events", "remove-targets", "--rule", "states", "--ids", "short", "whole")
