@@ -3,7 +3,8 @@ package mutation
 import "slices"
 
 // mutants are all breakages, by the service that is broken.
-var mutants = slices.Concat(ofTheCore, ofTables, ofEC2, ofBalancers, ofCloudWatch, ofGroups, ofPolicies, ofOthers)
+var mutants = slices.Concat(ofTheCore, ofTables, ofEC2, ofBalancers, ofCloudWatch, ofGroups, ofPolicies, ofOthers,
+	ofAddressesAndVolumes, ofQueues, ofIdentities, ofEvents, ofFunctions, ofHooks)
 
 var ofTheCore = []mutant{
 	{
