@@ -49,6 +49,7 @@ func (s *Service) DeleteLogStream(tx *cloud.Tx, in *shape.DeleteLogStreamInput) 
 		s.drop(tx, key, b, false)
 	}
 	s.streams.Delete(tx, streamKey(g.Name, st.Name))
+	tx.Touch(Name, kindGroup, g.Name)
 	return &shape.DeleteLogStreamOutput{}, nil
 }
 
