@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/billow-cloud/billow/api"
 	asapi "github.com/billow-cloud/billow/api/autoscaling"
@@ -32,6 +33,9 @@ func (o operation) Name() string { return o.svc.Name + "." + o.op.Name }
 
 // Reads tells whether an operation only reads.
 func (o operation) Reads() bool {
+	if o.op.Name == "GetSessionToken" {
+		return false
+	}
 	for _, verb := range []string{"Describe", "List", "Get"} {
 		if strings.HasPrefix(o.op.Name, verb) {
 			return true
@@ -52,16 +56,8 @@ func (o operation) destroys() bool {
 
 // unlearned are services and operations that workloads do not call yet.
 var unlearned = map[string]bool{
-	"sqs":                 true,
-	"ec2.AllocateAddress": true, "ec2.AssociateAddress": true, "ec2.DisassociateAddress": true, "ec2.ReleaseAddress": true,
+	"lambda":                              true,
 	"ec2.ModifyNetworkInterfaceAttribute": true,
-	"ec2.AttachVolume":                    true, "ec2.CopySnapshot": true, "ec2.CreateVolume": true, "ec2.DeleteSnapshot": true, "ec2.DeleteVolume": true,
-	"ec2.DetachVolume": true, "ec2.ModifySnapshotAttribute": true, "ec2.ModifyVolume": true, "ec2.ResetSnapshotAttribute": true,
-	"events": true,
-	"lambda": true,
-	"logs":   true,
-	"iam":    true, "sts.AssumeRole": true, "sts.GetSessionToken": true, "sts.DecodeAuthorizationMessage": true, "sts.GetAccessKeyInfo": true,
-	"ec2.AssociateIamInstanceProfile": true, "ec2.DisassociateIamInstanceProfile": true, "ec2.ReplaceIamInstanceProfileAssociation": true,
 }
 
 // implemented lists the operations of the tables that the control plane has.
@@ -148,6 +144,17 @@ func (r *run) look() {
 			r.learn("emptyvpc", v.ID)
 		}
 	}
+	r.author.service = ""
+	for _, key := range sortedKeys(r.rows.tables[ec2.Name+".volumes"]) {
+		if v := r.rows.tables[ec2.Name+".volumes"][key].value.(*ec2.Volume); !v.Root && scopeOf(key) == here {
+			r.learn("ownvolume", v.ID)
+		}
+	}
+	for _, key := range sortedKeys(r.rows.tables[ec2.Name+".snapshots"]) {
+		if n := r.rows.tables[ec2.Name+".snapshots"][key].value.(*ec2.Snapshot); !n.Root && scopeOf(key) == here {
+			r.learn("ownsnapshot", n.ID)
+		}
+	}
 }
 
 // stage makes what a workload needs to be worth something: each of the first forms as it is.
@@ -158,12 +165,21 @@ func (r *run) stage() {
 		r.call(here, o, r.from(o.op, f.text))
 		r.pass(0)
 	}
+	if r.options.Seed%3 == 0 {
+		r.pass(time.Minute) // instances run
+		r.look()
+		for _, f := range beside {
+			o := find(r.ops, f.service, f.operation)
+			r.call(here, o, r.from(o.op, f.text))
+			r.pass(time.Second)
+		}
+	}
 	r.look()
 }
 
 // grow calls each of the forms once.
 func (r *run) grow() {
-	for _, f := range forms {
+	for _, f := range all {
 		o := find(r.ops, f.service, f.operation)
 		r.call(here, o, r.from(o.op, f.text))
 		r.pass(0)
@@ -193,7 +209,7 @@ func (r *run) act() {
 // written is a call: a form as it is, a form with some members changed, or an input from nothing.
 func (r *run) written() (operation, any) {
 	if r.chance(60) {
-		f := pick(r.author, forms)
+		f := pick(r.author, all)
 		o := find(r.ops, f.service, f.operation)
 		if o.destroys() && r.chance(50) {
 			return o, nil
@@ -267,6 +283,16 @@ func (r *run) call(scope cloud.Scope, o operation, in any) {
 	n.Good++
 	r.result.Calls[o.Name()] = n
 	r.alarms.told(scope, in, at)
+	r.author.service = o.svc.Name
+	defer func() { r.author.service = "" }()
+	switch out := out.Reply.(type) {
+	case *ec2api.CreateVolumeOutput:
+		r.learn("ownvolume", *out.VolumeId)
+	case *ec2api.CreateSnapshotOutput:
+		r.learn("ownsnapshot", *out.SnapshotId)
+	case *ec2api.AssociateIamInstanceProfileOutput:
+		r.learn("profileassociation", *out.IamInstanceProfileAssociation.AssociationId)
+	}
 	if strings.HasPrefix(o.op.Name, "Create") || strings.HasPrefix(o.op.Name, "Put") {
 		r.read("", reflect.ValueOf(in))
 	}

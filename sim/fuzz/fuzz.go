@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/elbv2"
 	"github.com/billow-cloud/billow/cloud/region"
 )
@@ -81,10 +82,11 @@ type run struct {
 	paces    map[string]pace
 	alarms   alarmTwin
 	targets  targetTwin
-	quiet    bool           // nothing may happen any more
-	down     bool           // the daemon is starting again
-	refusals int            // calls that failed
-	routed   map[string]int // the number of the newest late Route of each load balancer
+	bound    map[string]ec2.BindAddress // the newest of each public address
+	quiet    bool                       // nothing may happen any more
+	down     bool                       // the daemon is starting again
+	refusals int                        // calls that failed
+	routed   map[string]int             // the number of the newest late Route of each load balancer
 	ops      []operation
 	twin     twin
 }
@@ -102,7 +104,7 @@ const recentKept = 20
 func Run(o Options) (result Result) {
 	result = Result{Options: o, Calls: map[string]Count{}}
 	r := &run{options: o, result: &result, fate: newFate(o.Seed, o.Faults), rows: newRows(), trace: fnv.New64a(), latest: start,
-		wished: map[string]elbv2.Route{}, paces: map[string]pace{}}
+		wished: map[string]elbv2.Route{}, paces: map[string]pace{}, bound: map[string]ec2.BindAddress{}}
 	r.author = newAuthor(rand.New(rand.NewPCG(o.Seed, 99)), r.clock)
 	r.world = newWorld(rand.New(rand.NewPCG(o.Seed, 7)))
 	r.alarms, r.targets = newAlarmTwin(), newTargetTwin()

@@ -19,11 +19,11 @@ var junk = []string{"", "a", "0", "-1", "x y", "ünï-ço∂é", "a/b", "*", "?"
 	"http://example.test/", "aGVsbG8=", "not base64 !", "m1+m2", "m1/0", "SUM(METRICS())", "{}", "{\"a\":[1]}", "[", strings.Repeat("long", 400)}
 
 // text is a string for a member.
-func (a *author) text(name string, s *api.Shape) string {
+func (a *author) text(service, name string, s *api.Shape) string {
 	if len(s.Enum) > 0 {
 		return pick(a, s.Enum)
 	}
-	learned := a.words[known(name)]
+	learned := a.words[known(service, name)]
 	for range 6 {
 		var w string
 		switch n := a.rng.IntN(100); {
@@ -100,10 +100,10 @@ func (a *author) fill(svc *api.Service, shape int, name string, v reflect.Value,
 		for range a.rng.IntN(3) {
 			e := reflect.New(v.Type().Elem()).Elem()
 			a.fill(svc, s.Elem, name, e, depth-1)
-			v.SetMapIndex(reflect.ValueOf(a.text(name+"key", &svc.Shapes[s.Key])), e)
+			v.SetMapIndex(reflect.ValueOf(a.text(svc.Name, name+"key", &svc.Shapes[s.Key])), e)
 		}
 	case api.String:
-		set(v, a.text(name, s))
+		set(v, a.text(svc.Name, name, s))
 	case api.Integer:
 		set(v, int32(min(a.number(s), 1<<31-1)))
 	case api.Long:

@@ -35,6 +35,7 @@ func (r *run) check(in cloud.Input, out cloud.Output, deltas []delta) {
 		r.checkFacts(observed.Facts, out.Effects, deltas)
 		r.checkDrained(observed.Facts)
 	}
+	r.checkBeside(out.Effects, deltas)
 	r.checkGroups()
 	r.checkMembers()
 	r.checkLaunches(deltas)

@@ -173,6 +173,7 @@ func (r *run) verify(points bool) {
 	if key, is, not := r.rows.differ(r.cloud, points); key != "" {
 		r.fail("the changes are the cloud", "%s is\n%s\nnot\n%s", key, is, not)
 	}
+	r.checkMany()
 	r.tick() // what is due now would be due for a loaded cloud too
 	next := r.fresh()
 	if err := r.rows.load(next, points); err != nil {

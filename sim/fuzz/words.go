@@ -14,6 +14,7 @@ type author struct {
 	rng      *rand.Rand
 	at       func() time.Time
 	words    map[string][]string // by name as in known
+	service  string              // whose replies are read
 	enrolled []member            // of groups
 	pair     member              // "@membergroup" and "@memberid" in one form are of one member
 	patterns map[string]*regexp.Regexp
@@ -33,10 +34,16 @@ func (a *author) chance(percent int) bool { return a.rng.IntN(100) < percent }
 func pick[T any](a *author, of []T) T { return of[a.rng.IntN(len(of))] }
 
 // known is the one name under which names that mean the same are learned: "InstanceIds" and "instanceId", for example.
-func known(name string) string {
+func known(service, name string) string {
 	n := strings.ToLower(name)
 	if !strings.HasSuffix(n, "ss") {
 		n = strings.TrimSuffix(n, "s")
+	}
+	switch service {
+	case "sts":
+		return "iam." + n
+	case "iam", "logs", "sqs", "lambda", "events": // what others call so is something else
+		return service + "." + n
 	}
 	switch n {
 	case "vpczoneidentifier", "subnet":
@@ -57,7 +64,7 @@ func (a *author) learn(name, word string) {
 	if word == "" || len(word) > 2000 {
 		return
 	}
-	k := known(name)
+	k := known(a.service, name)
 	for _, w := range a.words[k] {
 		if w == word {
 			return
@@ -92,6 +99,9 @@ func (a *author) read(name string, v reflect.Value) {
 		}
 	case reflect.String:
 		a.learn(name, v.String())
+		if known(a.service, "") != "" {
+			return
+		}
 		if _, id, ok := strings.Cut(v.String(), "-"); ok && (len(id) == 17 || len(id) == 8) || strings.HasPrefix(v.String(), "arn:") {
 			a.learn("resource", v.String()) // whatever may be tagged
 		}
