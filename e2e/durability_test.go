@@ -463,7 +463,7 @@ func TestTheHostGoesDown(t *testing.T) {
 func TestLaunchOnAFullDisk(t *testing.T) {
 	need(t)
 	t.Parallel()
-	disk := smallDisk(t, 64<<10)
+	disk := smallDisk(t, 256<<10) // the server puts a copy of itself there, for its instances
 	s := startIn(t, disk+"/data", "--time-scale", "300")
 	var st syscall.Statfs_t
 	// From here on the store has all the files that it needs.
