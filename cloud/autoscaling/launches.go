@@ -198,15 +198,18 @@ func (r *roster) zoneCounts() []zoneCount {
 		counts = append(counts, zoneCount{zone: z, enabled: true})
 	}
 	for _, z := range r.tally().zones {
-		if z.n == 0 {
+		if z.n+z.leaving == 0 {
 			continue
 		}
 		i := slices.IndexFunc(counts, func(c zoneCount) bool { return c.zone == z.zone })
+		if i < 0 && z.n == 0 {
+			continue
+		}
 		if i < 0 {
 			i = len(counts)
 			counts = append(counts, zoneCount{zone: z.zone})
 		}
-		counts[i].n, counts[i].free = z.n, z.free
+		counts[i].n, counts[i].free, counts[i].leaving = z.n, z.free, z.leaving
 	}
 	return counts
 }
@@ -216,17 +219,20 @@ type zoneCount struct {
 	zone    string
 	enabled bool // one of the group's zones
 	n, free int  // instances; those in service that scale-in may take
+	leaving int  // instances on their way out
 }
 
-// launchZone is where the next instance goes: the enabled zone with the fewest, the lexically first of several
-// (AS-AZ-01); a zone that failed lately is left out (AS-AZ-02), unless the group insists on balance (AS-AZ-03).
+// launchZone is where the next instance goes: the enabled zone with the fewest. Of several, which AS-AZ-01 leaves open, it is
+// the one that fewest are leaving, so that a group's only instance is replaced in another zone than the one it was lost in;
+// of these the lexically first. A zone that failed lately is left out (AS-AZ-02), unless the group insists on balance
+// (AS-AZ-03).
 func (r *roster) launchZone() (string, bool) {
 	best := zoneCount{n: -1}
 	for _, c := range r.zoneCounts() {
 		if !c.enabled || (r.heldBack(c.zone) && r.Options.Distribution != balancedOnly) {
 			continue
 		}
-		if best.n < 0 || c.n < best.n {
+		if best.n < 0 || c.n < best.n || c.n == best.n && c.leaving < best.leaving {
 			best = c
 		}
 	}

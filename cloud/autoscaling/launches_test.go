@@ -63,3 +63,20 @@ func (w *world) only() (id string) {
 	}
 	return id
 }
+
+// TestALostInstanceIsReplacedInAnotherZone: where zones have equally many, AS-AZ-01 leaves the choice open.
+func TestALostInstanceIsReplacedInAnotherZone(t *testing.T) {
+	w := scaledWorld(t, 1, 1, 1, nil)
+	w.advance(2 * time.Minute)
+	zones := []string{}
+	for range 3 {
+		id := w.only()
+		m, _ := w.s.members.Table.Get(here.String() + "/" + id)
+		zones = append(zones, m.AvailabilityZone)
+		must[shape.SetInstanceHealthOutput](w, Name, "SetInstanceHealth", &shape.SetInstanceHealthInput{InstanceId: &id, HealthStatus: new(unhealthy)})
+		w.advance(4 * time.Minute)
+	}
+	if zones[0] == zones[1] || zones[1] == zones[2] {
+		t.Errorf("the instances are in %v", zones)
+	}
+}

@@ -24,10 +24,11 @@ type tally struct {
 	crew      []*Member // in order of ID
 }
 
-// zoneTally counts those members in a zone that count toward the desired capacity, and those that scale-in may take.
+// zoneTally counts those members in a zone that count toward the desired capacity, and of these those that scale-in may take.
 type zoneTally struct {
 	zone    string
 	n, free int
+	leaving int // on their way out
 	members int // in all
 }
 
@@ -124,6 +125,9 @@ func (t *tally) zone(m *Member, phase phase, n int) {
 	}
 	if phase == phaseInService && !m.Protected {
 		z.free += n
+	}
+	if phase == phaseTerminating {
+		z.leaving += n
 	}
 	if z.members == 0 {
 		t.zones = slices.Delete(t.zones, i, i+1)

@@ -37,6 +37,9 @@ func tallied(t *testing.T, w *world) {
 		if p == phaseInService && !m.Protected {
 			z.free++
 		}
+		if p == phaseTerminating {
+			z.leaving++
+		}
 		x.zones[m.AvailabilityZone] = z
 		if m.Rebalance {
 			x.rebalance++

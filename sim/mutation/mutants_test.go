@@ -523,8 +523,8 @@ var ofGroups = []mutant{
 		name: "launches go to the fullest zone",
 		why:  "a zone that fails takes the whole group with it",
 		file: "cloud/autoscaling/launches.go",
-		old:  "if best.n < 0 || c.n < best.n {",
-		new:  "if best.n < 0 || c.n > best.n {",
+		old:  "if best.n < 0 || c.n < best.n ||",
+		new:  "if best.n < 0 || c.n > best.n ||",
 		run:  "TestScheduledActions",
 	},
 	{
