@@ -4,7 +4,7 @@ export CGO_ENABLED = 0
 
 .PHONY: build demo test check bench race mutants generate
 build: ## one static binary
-	go build -o bin/billow ./cmd/billow
+	go build -ldflags "-s -w" -o bin/billow ./cmd/billow
 
 demo: build ## the whole loop, live: load, alarm, policy, new instances, replacement, and back
 	bin/billow demo

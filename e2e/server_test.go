@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	// Others may run the binary too: rootless tests start it as another user.
 	os.Chmod(dir, 0o755)
 	binary = filepath.Join(dir, "billow")
-	build := exec.Command("go", "build", "-o", binary, "../cmd/billow")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-o", binary, "../cmd/billow") // as make does
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Printf("the binary does not build: %v\n%s", err, out)
