@@ -134,12 +134,6 @@ func (s *Service) context(tx *cloud.Tx, x Session, more func(string) []string) f
 			return s.principalTag(tx, x, tag)
 		}
 		switch k {
-		case "aws:currenttime":
-			return []string{tx.Now().Format(time.RFC3339)}
-		case "aws:epochtime":
-			return []string{strconv.FormatInt(tx.Now().Unix(), 10)}
-		case "aws:requestedregion", "ec2:region":
-			return []string{tx.Scope.Region}
 		case "aws:sourceip":
 			return some(c.Address)
 		case "aws:securetransport", "aws:viaawsservice", "aws:principalisawsservice":
@@ -170,8 +164,21 @@ func (s *Service) context(tx *cloud.Tx, x Session, more func(string) []string) f
 		case "aws:sourceidentity":
 			return some(x.Identity)
 		}
-		return nil
+		return requestKey(tx, k)
 	}
+}
+
+// requestKey is a condition key that every request has, whoever makes it.
+func requestKey(tx *cloud.Tx, k string) []string {
+	switch k {
+	case "aws:currenttime":
+		return []string{tx.Now().Format(time.RFC3339)}
+	case "aws:epochtime":
+		return []string{strconv.FormatInt(tx.Now().Unix(), 10)}
+	case "aws:requestedregion", "ec2:region":
+		return []string{tx.Scope.Region}
+	}
+	return nil
 }
 
 // principalTag is a tag of the session, or else of the user or role.

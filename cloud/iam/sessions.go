@@ -7,7 +7,6 @@ import (
 
 	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
-	"github.com/billow-cloud/billow/cloud/iam/policy"
 )
 
 const (
@@ -104,12 +103,6 @@ func (s *Service) begin(tx *cloud.Tx, x Session, life time.Duration) Session {
 
 func (x Session) credentials() Credentials {
 	return Credentials{x.AccessKey, x.Secret, x.Token, x.Made, x.Expires}
-}
-
-// Trusts tells whether a service of AWS may assume a role.
-func (s *Service) Trusts(tx *cloud.Tx, r Role, service string) bool {
-	verdict, _ := s.document(r.Trust, policy.Trust).Evaluate(&policy.Request{Action: "sts:AssumeRole", Principal: policy.Principal{Service: service}})
-	return verdict == policy.Allowed
 }
 
 // KeyInput asks what is known of an access key.

@@ -236,6 +236,7 @@ func (p *principals) read(n node, not bool) error {
 				if !isPrincipal(name) {
 					return wrong("Invalid principal in policy: %q:%q", kind, name)
 				}
+				p.Everybody = p.Everybody || name == "*"
 				p.AWS = append(p.AWS, name)
 			case "Service":
 				if !strings.Contains(name, ".") && name != "*" {

@@ -218,7 +218,7 @@ func (p *principals) match(who Principal) bool {
 
 // names tells whether a name of the AWS kind is one of a principal's: its ARN, its account, or the account's root.
 func names(name string, who Principal) bool {
-	if name == "*" || name == who.Account && name != "" {
+	if name == who.Account && name != "" {
 		return true
 	}
 	for _, arn := range who.ARNs {
