@@ -15,9 +15,27 @@ import (
 
 // TestTour pastes the tour of README.md into a shell, block by block, as a reader does.
 func TestTour(t *testing.T) {
+	paste(t, tours(t, "../README.md")[0],
+		"triggered policy cpu changing the desired capacity from 1 to",
+		"in response to an EC2 health check indicating it has been terminated or stopped",
+		"launched in response to an unhealthy instance needing to be replaced",
+		"changing the desired capacity from 2 to 1")
+}
+
+// TestFailoverTour does that with the section on failover.
+func TestFailoverTour(t *testing.T) {
+	if _, err := os.Stat("/usr/bin/aws"); err != nil {
+		t.Skip("instances see no AWS CLI")
+	}
+	paste(t, tours(t, "../README.md")[1],
+		"us-east-1b\trunning", "(UnauthorizedOperation) when calling the AssociateAddress operation", "no answer")
+}
+
+// paste runs blocks of commands in one shell, with a port and a home of its own, and wants to see some texts.
+func paste(t *testing.T, blocks []string, wants ...string) {
 	need(t, "aws", "curl", "bash")
 	t.Parallel()
-	script := strings.Join(tour(t, "../README.md"), "\n")
+	script := strings.Join(blocks, "\n")
 	for from, to := range map[string]string{
 		"make build\n": "", "$PWD/bin": filepath.Dir(binary), "127.0.0.1:4566": freePort(t),
 	} {
@@ -47,12 +65,7 @@ func TestTour(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v:\n%s", err, out)
 	}
-	for _, want := range []string{
-		"triggered policy cpu changing the desired capacity from 1 to",
-		"in response to an EC2 health check indicating it has been terminated or stopped",
-		"launched in response to an unhealthy instance needing to be replaced",
-		"changing the desired capacity from 2 to 1",
-	} {
+	for _, want := range wants {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the tour does not show %q:\n%s", want, out)
 		}
@@ -62,31 +75,40 @@ func TestTour(t *testing.T) {
 // TestTourInKorean: the commands are the same in both languages; only comments are translated.
 func TestTourInKorean(t *testing.T) {
 	comments := regexp.MustCompile(`\s+# .*`)
-	plain := func(blocks []string) []string {
-		for i, b := range blocks {
-			blocks[i] = comments.ReplaceAllString(b, "")
+	plain := func(readme string) (scripts []string) {
+		for _, blocks := range tours(t, readme) {
+			scripts = append(scripts, comments.ReplaceAllString(strings.Join(blocks, "\n"), ""))
 		}
-		return blocks
+		return scripts
 	}
-	if english, korean := plain(tour(t, "../README.md")), plain(tour(t, "../README.ko.md")); !slices.Equal(english, korean) {
+	if english, korean := plain("../README.md"), plain("../README.ko.md"); !slices.Equal(english, korean) {
 		t.Errorf("the tours differ:\n%q\n%q", english, korean)
 	}
 }
 
-// tour is the shell blocks of a README from its first numbered step to the end of that section.
-func tour(t *testing.T, readme string) (blocks []string) {
+// tours are the shell blocks of the sections of a README that have numbered steps.
+func tours(t *testing.T, readme string) (sections [][]string) {
 	t.Helper()
 	text, err := os.ReadFile(readme)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, section, _ := strings.Cut(string(text), "\n**1. ")
-	section, _, _ = strings.Cut(section, "\n## ")
-	for _, found := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(section, -1) {
-		blocks = append(blocks, found[1])
+	for section := range strings.SplitSeq(string(text), "\n## ") {
+		_, steps, numbered := strings.Cut(section, "\n**1. ")
+		if !numbered {
+			continue
+		}
+		var blocks []string
+		for _, found := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(steps, -1) {
+			blocks = append(blocks, found[1])
+		}
+		if len(blocks) < 5 {
+			t.Fatalf("%s: %d blocks of commands", readme, len(blocks))
+		}
+		sections = append(sections, blocks)
 	}
-	if len(blocks) < 5 {
-		t.Fatalf("%s: %d blocks of commands", readme, len(blocks))
+	if len(sections) != 2 {
+		t.Fatalf("%s: %d tours", readme, len(sections))
 	}
-	return blocks
+	return sections
 }
