@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"iter"
 	"strings"
 	"time"
 
@@ -8,8 +9,8 @@ import (
 	"github.com/tidwall/btree"
 )
 
-// timers holds one instant per dirty key. It is derived from rows: after a load everything is reconciled once, which
-// sets every timer again. Most timers are due at the same instants as others, whole minutes, so that they are queued by
+// timers holds one instant per dirty key. It is derived from rows, but for what ends with a restart: after a load everything
+// is reconciled once, which sets every other timer again. Most timers are due at the same instants as others, whole minutes, so that they are queued by
 // instant.
 type timers struct {
 	at    map[string]place
@@ -95,6 +96,22 @@ func (t *timers) due(tx *Tx) {
 				t.put(key, ns)
 			}
 		})
+	}
+}
+
+// Timers are the keys of a kind that a service has timers for, in all scopes and in any order. It costs a look at every
+// timer there is.
+func (tx *Tx) Timers(service, kind string) iter.Seq[Key] {
+	return func(yield func(Key) bool) {
+		c := tx.cloud
+		for key := range c.timers.at { // any order
+			if int(key[0]) != c.order[service] {
+				continue
+			}
+			if _, k := c.parseDirty(key); k.Kind == kind && !yield(k) {
+				return
+			}
+		}
 	}
 }
 

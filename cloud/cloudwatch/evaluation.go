@@ -289,7 +289,7 @@ func (s *Service) transition(tx *cloud.Tx, old Alarm, state, reason, data string
 	s.recordState(tx, &old, &a)
 	tx.Emit(Name, AlarmStateChanged{Alarm: a, Old: old, At: tx.Now()})
 	for _, arn := range a.actions(state) {
-		if action := (AlarmAction{ActionARN: arn}); !action.ByEC2() { // which tells what came of it
+		if action := (AlarmAction{ActionARN: arn}); !action.ByEC2() && !action.ByLambda() { // which tell what came of it
 			s.recordAction(tx, &a, arn, nil)
 		}
 		tx.Emit(Name, AlarmAction{ActionARN: arn, Alarm: a, Old: old.StateValue, New: state, Value: value, HasValue: known,
@@ -313,7 +313,10 @@ func (x AlarmAction) ByEC2() bool {
 	return len(part) == 6 && part[0] == "arn" && (part[2] == "automate" && part[4] == "ec2" || part[2] == "swf" && strings.Contains(part[5], "AWS_EC2.InstanceId."))
 }
 
-// Acted notes in the alarm's history what came of an action that ByEC2 is true of.
+// ByLambda tells whether the action is a function.
+func (x AlarmAction) ByLambda() bool { return strings.HasPrefix(x.ActionARN, "arn:aws:lambda:") }
+
+// Acted notes in the alarm's history what came of an action that ByEC2 or ByLambda is true of.
 func (s *Service) Acted(tx *cloud.Tx, x AlarmAction, err error) {
 	s.recordAction(tx, &x.Alarm, x.ActionARN, err)
 }

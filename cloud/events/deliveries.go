@@ -37,6 +37,7 @@ type Delivery struct {
 func (s *Service) deliver(tx *cloud.Tx, t Target, e *Event) {
 	err := s.try(tx, t, e)
 	if err == nil {
+		s.measure(tx, t, "Invocations")
 		return
 	}
 	d := Delivery{Event: *e, Target: t, Tries: 1}
@@ -108,7 +109,9 @@ func (s *Service) reconcileDelivery(tx *cloud.Tx, id string) {
 		s.retry(tx, id, d, err)
 		return
 	}
-	if err != nil {
+	if err == nil {
+		s.measure(tx, d.Target, "Invocations")
+	} else {
 		d.Tries++
 		s.bury(tx, d, err, "")
 	}
@@ -116,8 +119,17 @@ func (s *Service) reconcileDelivery(tx *cloud.Tx, id string) {
 	tx.At(Name, kindDelivery, id, time.Time{})
 }
 
-// bury puts an event that could not be delivered into the target's dead-letter queue, if it has one.
+// measure counts in a metric of the target's rule.
+func (s *Service) measure(tx *cloud.Tx, t Target, metric string) {
+	if s.lower.Measure != nil {
+		s.lower.Measure(tx, t.Rule, metric)
+	}
+}
+
+// bury gives up an event that could not be delivered: it goes into the target's dead-letter queue, if that has one.
 func (s *Service) bury(tx *cloud.Tx, d Delivery, why error, exhausted string) {
+	s.measure(tx, d.Target, "Invocations")
+	s.measure(tx, d.Target, "FailedInvocations")
 	if d.Target.DeadLetter == "" || s.lower.Send == nil {
 		return
 	}
@@ -138,5 +150,7 @@ func (s *Service) bury(tx *cloud.Tx, d Delivery, why error, exhausted string) {
 	tell("RETRY_ATTEMPTS", strconv.Itoa(int(d.Tries-1)))
 	tell("RULE_ARN", ruleARN(tx.Scope, d.Target.Bus, d.Target.Rule))
 	tell("TARGET_ARN", d.Target.ARN)
-	_ = tx.Try(func() error { return s.lower.Send(tx, d.Target.DeadLetter, d.Event.JSON(), attributes) }) // a queue that has gone gets nothing
+	if tx.Try(func() error { return s.lower.Send(tx, d.Target.DeadLetter, d.Event.JSON(), attributes) }) == nil { // a queue that has gone gets nothing
+		s.measure(tx, d.Target, "InvocationsSentToDlq")
+	}
 }

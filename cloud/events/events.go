@@ -13,6 +13,7 @@ import (
 
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/events/pattern"
+	"github.com/billow-cloud/billow/cloud/lambda"
 	"github.com/billow-cloud/billow/cloud/table"
 )
 
@@ -99,6 +100,11 @@ func (s *Service) Operations() []cloud.Operation {
 func (s *Service) Notice(tx *cloud.Tx, e cloud.Event) {
 	if s.rules.Len() == 0 {
 		return
+	}
+	if r, ok := e.(lambda.Told); ok {
+		if bus, err := s.bus(tx, &r.Bus); err == nil { // one that has gone hears nothing
+			s.route(tx, bus.Name, newEvent(tx, r.Source, r.DetailType, r.Resources, []byte(r.Detail)))
+		}
 	}
 	if told := tell(e); told != nil {
 		source, detailType := told.Told()

@@ -17,6 +17,7 @@ import (
 	"github.com/billow-cloud/billow/cloud/autoscaling"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
 	"github.com/billow-cloud/billow/cloud/ec2"
+	"github.com/billow-cloud/billow/cloud/lambda"
 	"github.com/billow-cloud/billow/cloud/sns"
 )
 
@@ -141,6 +142,27 @@ func TestWhatOtherServicesTell(t *testing.T) {
 		w.step(cloud.Observed{Facts: []cloud.Fact{func(tx *cloud.Tx) { tx.Emit("below", elsewhere{group}) }}})
 	}
 	if all := w.take(); len(all) != 1 || !strings.Contains(all[0].Text, `"resources":["arn:aws:elsewhere:us-east-1:123456789012:g"],"detail":{"Group":"g"}`) {
+		t.Errorf("%v", all)
+	}
+}
+
+// TestEndsOfFunctions: the end of an asynchronous invocation is told to the bus that is its destination, and to no other.
+func TestEndsOfFunctions(t *testing.T) {
+	w := newWorld(t)
+	call[shape.CreateEventBusOutput](w, &shape.CreateEventBusInput{Name: new("b")})
+	const functions = `{"source":["lambda"],"detail":{"requestContext":{"condition":["Success"]}}}`
+	w.rule("default", functions, target("1", topicARN))
+	call[shape.PutRuleOutput](w, &shape.PutRuleInput{Name: new("r"), EventBusName: new("b"), EventPattern: new(functions)})
+	call[shape.PutTargetsOutput](w, &shape.PutTargetsInput{Rule: new("r"), EventBusName: new("b"), Targets: []shape.Target{target("1", queueARN)}})
+	bus := here.ARN(Name, "event-bus/b")
+	for _, to := range []string{bus, here.ARN(Name, "event-bus/gone"), "arn:aws:events:eu-west-1:123456789012:event-bus/b"} {
+		w.step(cloud.Observed{Facts: []cloud.Fact{func(tx *cloud.Tx) {
+			tx.Emit("below", lambda.Told{Bus: to, Source: "lambda", DetailType: "Lambda Function Invocation Result - Success", Resources: []string{to, functionARN},
+				Detail: `{"requestContext":{"condition":"Success"},"responsePayload":[1]}`})
+		}}})
+	}
+	if all := w.take(); len(all) != 1 || all[0].ARN != queueARN || !strings.Contains(all[0].Text,
+		`"resources":["`+bus+`","`+functionARN+`"],"detail":{"requestContext":{"condition":"Success"},"responsePayload":[1]}`) {
 		t.Errorf("%v", all)
 	}
 }
@@ -288,6 +310,9 @@ func TestRetriesAndDeadLetters(t *testing.T) {
 	w.put("my.app", `{"n":3}`)
 	if all := w.take(); len(all) != 1 || len(w.stored["events.deliveries"]) > 0 {
 		t.Errorf("%v", all)
+	}
+	if got := fmt.Sprint(w.measured); got != "map[r FailedInvocations:2 r Invocations:3 r InvocationsSentToDlq:2]" {
+		t.Errorf("measured: %s", got)
 	}
 
 	x.RetryPolicy = &shape.RetryPolicy{MaximumEventAgeInSeconds: new(int32(60))}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/cloudwatch"
 	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/iam"
 	"github.com/billow-cloud/billow/cloud/iam/policy"
@@ -23,6 +24,8 @@ type Lower struct {
 	Send func(tx *cloud.Tx, queueARN, body string, attributes []sqs.Attribute) error
 	// Write adds a line to a log.
 	Write func(tx *cloud.Tx, group, stream, line string)
+	// Measure counts one in a metric of a rule.
+	Measure func(tx *cloud.Tx, rule, metric string)
 	// CheckRole is the error if EventBridge may not have a role from the caller.
 	CheckRole func(tx *cloud.Tx, arn string) error
 	// Allows tells whether the policy of a resource lets another account do something to it. Keys of the context are in
@@ -31,7 +34,7 @@ type Lower struct {
 }
 
 // Below gives the services of a region as rules call them.
-func Below(identities *iam.Service, texts *logs.Service, queues *sqs.Service, topics *sns.Service, instances *ec2.Service, functions *lambda.Service) Lower {
+func Below(identities *iam.Service, texts *logs.Service, metrics *cloudwatch.Service, queues *sqs.Service, topics *sns.Service, instances *ec2.Service, functions *lambda.Service) Lower {
 	return Lower{
 		Instances: instances,
 		Topics:    topics,
@@ -39,6 +42,10 @@ func Below(identities *iam.Service, texts *logs.Service, queues *sqs.Service, to
 		Send:      queues.Send,
 		Write: func(tx *cloud.Tx, group, stream, line string) {
 			texts.Put(tx, group, stream, []logs.Event{{At: tx.Now().Truncate(time.Millisecond), Message: line}})
+		},
+		Measure: func(tx *cloud.Tx, rule, metric string) {
+			metrics.Put(tx, []cloudwatch.Datum{{Namespace: "AWS/Events", Metric: metric, Unit: "Count", At: tx.Now(),
+				Dimensions: []cloudwatch.Dimension{{Name: "RuleName", Value: rule}}, Stat: cloudwatch.Stat{Count: 1, Sum: 1, Min: 1, Max: 1}}})
 		},
 		CheckRole: func(tx *cloud.Tx, arn string) error {
 			if err := identities.MayPass(tx, arn, principal); err != nil {

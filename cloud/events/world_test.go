@@ -58,6 +58,8 @@ type world struct {
 	wishes []cloud.Effect
 	stored map[string]map[string]string
 	names  []string // of ec2's instances that were made
+
+	measured map[string]int // by rule and metric
 }
 
 // below lets facts that are functions run as if a lower service did them.
@@ -71,7 +73,7 @@ func (below) Observe(tx *cloud.Tx, f cloud.Fact) {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, now: noon, fail: map[string]error{}, stored: map[string]map[string]string{}}
+	w := &world{t: t, measured: map[string]int{}, now: noon, fail: map[string]error{}, stored: map[string]map[string]string{}}
 	w.make()
 	return w
 }
@@ -88,6 +90,7 @@ func (w *world) make() {
 	}
 	w.events = New(Lower{
 		Instances: instances, Topics: topics,
+		Measure: func(_ *cloud.Tx, rule, metric string) { w.measured[rule+" "+metric]++ },
 		Invoke: func(tx *cloud.Tx, arn string, payload []byte, principal, source string) error {
 			return take(tx, arn, string(payload), principal+" "+source, nil)
 		},

@@ -69,6 +69,7 @@ func (s *Service) point(tx *cloud.Tx, a *Alias, version *string, routing *shape.
 	}
 	a.Revision = tx.UUID()
 	s.aliases.Put(tx, a.Function+":"+a.Name, *a)
+	s.lookAt(tx, "of "+a.Function)
 	return nil
 }
 
@@ -117,6 +118,7 @@ func (s *Service) DeleteAlias(tx *cloud.Tx, in *shape.DeleteAliasInput) (*shape.
 		return nil, err
 	}
 	s.aliases.Delete(tx, f.Name+":"+api.Value(in.Name))
+	s.lookAt(tx, "of "+f.Name)
 	return &shape.DeleteAliasOutput{}, nil
 }
 

@@ -37,62 +37,62 @@ type recordAttribute struct {
 // reconcileMapping gives the function as many batches as there are messages and room for.
 func (s *Service) reconcileMapping(tx *cloud.Tx, id string) {
 	m, ok := s.mappings.Get(tx, id)
-	tx.At(Name, kindMapping, id, time.Time{})
 	f, known := s.functions.Get(tx, m.Function)
-	if !ok || !m.Enabled || !known {
+	v, err := s.version(tx, m.Function, m.Qualifier)
+	if !ok || !m.Enabled || !known || err != nil {
+		tx.At(Name, kindMapping, id, time.Time{})
 		return
 	}
+	before := m
+	tx.At(Name, kindMapping, id, s.poll(tx, f, v, &m))
+	if !m.Next.Equal(before.Next) || !m.Since.Equal(before.Since) {
+		s.mappings.Put(tx, id, m)
+	}
+}
+
+// poll begins batches; it says when to look again if nothing arrives before.
+func (s *Service) poll(tx *cloud.Tx, f Function, v Version, m *Mapping) time.Time {
+	if m.Next.Before(v.Ready) {
+		m.Next = v.Ready
+	}
+	if tx.Now().Before(m.Next) {
+		return m.Next
+	}
+	m.Next = time.Time{}
 	most := m.Concurrency
 	if most == 0 {
 		most = defaultBatches
 	}
-	if m.Window > 0 && !s.gathered(tx, &m) {
-		return
-	}
-	v, err := s.version(tx, m.Function, m.Qualifier)
-	if err != nil || tx.Now().Before(v.Ready) {
-		tx.At(Name, kindMapping, id, tx.Now().Add(lookAgain))
-		return
-	}
-	for s.byMapping.Count(tx, id) < int(most) {
+	for s.byMapping.Count(tx, m.UUID) < int(most) {
+		waiting := s.waiting(tx, m)
+		if at := m.gathered(tx, waiting); tx.Now().Before(at) {
+			return at
+		}
+		if m.Since = (time.Time{}); waiting == 0 {
+			return time.Time{}
+		}
 		if !s.room(tx, f) {
 			s.throttled(tx, f.Name)
-			tx.At(Name, kindMapping, id, tx.Now().Add(lookAgain))
-			return
+			m.Next = tx.Now().Add(lookAgain)
+			return m.Next
 		}
-		if !s.begin(tx, f, v, &m) {
-			s.await(tx, &m, time.Time{})
-			return
+		if err := s.receive(tx, f, v, m); err != nil { // the role is gone
+			m.Next = tx.Now().Add(time.Minute)
+			return m.Next
 		}
 	}
+	return time.Time{}
 }
 
-// gathered tells whether a mapping with a window has a whole batch, or has waited for one long enough.
-func (s *Service) gathered(tx *cloud.Tx, m *Mapping) bool {
-	waiting := s.waiting(tx, m)
-	switch {
-	case waiting == 0:
-		s.await(tx, m, time.Time{})
-		return false
-	case waiting >= int(m.Batch):
-		return true
-	case m.Since.IsZero():
-		s.await(tx, m, tx.Now())
+// gathered tells when a mapping with so many messages waiting is to begin a batch: at once, or when its window is over.
+func (m *Mapping) gathered(tx *cloud.Tx, waiting int) time.Time {
+	if m.Window == 0 || waiting >= int(m.Batch) || m.Since.IsZero() && waiting == 0 {
+		return tx.Now()
 	}
-	ready := m.Since.Add(time.Duration(m.Window) * time.Second)
-	if tx.Now().Before(ready) {
-		tx.At(Name, kindMapping, m.UUID, ready)
-		return false
+	if m.Since.IsZero() {
+		m.Since = tx.Now()
 	}
-	return true
-}
-
-// await notes from when on a mapping waits for a batch to fill.
-func (s *Service) await(tx *cloud.Tx, m *Mapping, since time.Time) {
-	if !m.Since.Equal(since) {
-		m.Since = since
-		s.mappings.Put(tx, m.UUID, *m)
-	}
+	return m.Since.Add(time.Duration(m.Window) * time.Second)
 }
 
 // waiting is how many messages of a mapping's queue can be received.
@@ -106,16 +106,15 @@ func (s *Service) waiting(tx *cloud.Tx, m *Mapping) int {
 	return n
 }
 
-// begin receives a batch and has the function run; it says whether there was one.
-func (s *Service) begin(tx *cloud.Tx, f Function, v Version, m *Mapping) bool {
+// receive takes a batch of messages and has the function run. It fails if the function has no role any more.
+func (s *Service) receive(tx *cloud.Tx, f Function, v Version, m *Mapping) error {
 	v = s.pick(tx, v, m.Qualifier)
-	given, err := s.run(tx, f, v, m.Qualifier, tx.UUID(), nil)
-	if err != nil { // the role is gone
-		tx.At(Name, kindMapping, m.UUID, tx.Now().Add(time.Minute))
-		return false
+	run, err := s.run(tx, f, v, m.Qualifier, tx.UUID(), nil)
+	if err != nil {
+		return err
 	}
 	var records struct{ Records []queueRecord }
-	b := Batch{ID: given.RequestID, Mapping: m.UUID, Function: f.Name}
+	b := Batch{ID: run.RequestID, Mapping: m.UUID, Function: f.Name, Qualifier: m.Qualifier, Version: v.Number, At: tx.Now(), Until: v.patience(tx)}
 	for size := 0; len(b.Messages) < int(m.Batch); {
 		n := min(10, int(m.Batch)-len(b.Messages), (maxSync-size)/largestMessage)
 		if n <= 0 {
@@ -132,14 +131,15 @@ func (s *Service) begin(tx *cloud.Tx, f Function, v Version, m *Mapping) bool {
 			records.Records = append(records.Records, recordOf(tx, got, m.Queue))
 		}
 	}
-	if len(b.Messages) == 0 {
-		return false
+	if len(b.Messages) == 0 { // all that was there went to the dead letters
+		return nil
 	}
-	given.Payload, given.Attempt = encoded(records), 1
+	b.Payload = encoded(records)
+	run.Payload, run.Attempt = b.Payload, 1
 	s.batches.Put(tx, b.ID, b)
-	tx.At(Name, kindBatch, b.ID, tx.Now().Add(time.Duration(v.Timeout)*time.Second+lostAfter))
-	tx.Wish(given)
-	return true
+	tx.At(Name, kindBatch, b.ID, b.Until)
+	tx.Wish(run)
+	return nil
 }
 
 func recordOf(tx *cloud.Tx, m sqsapi.Message, queue string) queueRecord {
@@ -153,13 +153,33 @@ func recordOf(tx *cloud.Tx, m sqsapi.Message, queue string) queueRecord {
 	return r
 }
 
-// reconcileBatch forgets a batch of which nothing was heard: after a load, or for long.
+// reconcileBatch wishes for a batch's run again after a load, and forgets one of which nothing was heard for long.
 func (s *Service) reconcileBatch(tx *cloud.Tx, id string) {
-	tx.At(Name, kindBatch, id, time.Time{})
-	if b, ok := s.batches.Get(tx, id); ok {
-		s.batches.Delete(tx, id)
-		tx.Touch(Name, kindMapping, b.Mapping)
+	b, ok := s.batches.Get(tx, id)
+	if !ok {
+		tx.At(Name, kindBatch, id, time.Time{})
+		return
 	}
+	if !tx.Now().Before(b.Until) {
+		s.dropBatch(tx, b)
+		return
+	}
+	tx.At(Name, kindBatch, id, b.Until)
+	f, known := s.functions.Get(tx, b.Function)
+	v, there := s.versions.Get(tx, versionKey(b.Function, b.Version))
+	if !known || !there {
+		return
+	}
+	if run, err := s.run(tx, f, v, b.Qualifier, b.ID, b.Payload); err == nil {
+		run.Attempt = 1
+		tx.Wish(run)
+	}
+}
+
+func (s *Service) dropBatch(tx *cloud.Tx, b Batch) {
+	s.batches.Delete(tx, b.ID)
+	tx.At(Name, kindBatch, b.ID, time.Time{})
+	tx.Touch(Name, kindMapping, b.Mapping)
 }
 
 // batchRan takes the end of a batch: what the function has done with goes from the queue, the rest comes back.
@@ -168,8 +188,7 @@ func (s *Service) batchRan(tx *cloud.Tx, r Ran) {
 	if !ok {
 		return
 	}
-	s.batches.Delete(tx, b.ID)
-	tx.At(Name, kindBatch, b.ID, time.Time{})
+	s.dropBatch(tx, b)
 	m, ok := s.mappings.Get(tx, b.Mapping)
 	if !ok {
 		return
@@ -187,7 +206,6 @@ func (s *Service) batchRan(tx *cloud.Tx, r Ran) {
 		}
 	}
 	s.mappings.Put(tx, m.UUID, m)
-	tx.Touch(Name, kindMapping, m.UUID)
 }
 
 // failures reads which messages a function says it has failed at; an answer that says nonsense means all.

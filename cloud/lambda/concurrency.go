@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"strings"
 	"time"
 
 	"github.com/billow-cloud/billow/api"
@@ -10,87 +11,80 @@ import (
 )
 
 // flights are the synchronous invocations under way. They are no rows: a restart ends them and those who wait for them.
+// Each has a timer, at which it is given up as lost; what is counted here is counted again from the timers when it has to be.
 type flights struct {
-	under map[string]flight // by request ID
-	count map[string]int32  // by scope, and by scope and function
-}
-
-type flight struct {
-	scope, function string // keys of count
-	until           time.Time
+	under map[cloud.Key]bool // nil if they were not counted yet
+	count map[string]int32   // by scope, and by scope and function
 }
 
 // lostAfter is when a run of which nothing is heard is no longer counted, beyond its time-out.
 const lostAfter = time.Hour
 
-func functionKey(tx *cloud.Tx, function string) string { return tx.Scope.String() + "/" + function }
+func (s *Service) flightsOf(tx *cloud.Tx) *flights {
+	if s.flights.under == nil {
+		s.flights = flights{map[cloud.Key]bool{}, map[string]int32{}}
+		for k := range tx.Timers(Name, kindFlight) {
+			s.flights.add(k)
+		}
+	}
+	return &s.flights
+}
+
+func flightKey(tx *cloud.Tx, function, id string) cloud.Key {
+	return cloud.Key{Scope: tx.Scope, Kind: kindFlight, ID: function + " " + id}
+}
+
+func functionKey(scope cloud.Scope, function string) string { return scope.String() + "/" + function }
 
 // takeOff counts a synchronous invocation.
-func (s *Service) takeOff(tx *cloud.Tx, id, function string, timeout int32) {
-	f := flight{tx.Scope.String(), functionKey(tx, function), tx.Now().Add(time.Duration(timeout)*time.Second + lostAfter)}
-	s.flights.add(id, f)
-	tx.Journal().OnUndo(func() { s.flights.remove(id) })
+func (s *Service) takeOff(tx *cloud.Tx, id string, v Version) {
+	k, l := flightKey(tx, v.Function, id), s.flightsOf(tx)
+	if l.under[k] { // a request ID that somebody chose
+		return
+	}
+	l.add(k)
+	tx.Journal().OnUndo(func() { l.remove(k) })
+	tx.At(Name, k.Kind, k.ID, v.patience(tx))
 }
 
 // land counts it no longer.
-func (s *Service) land(tx *cloud.Tx, id string) {
-	if f, ok := s.flights.under[id]; ok {
-		s.flights.remove(id)
-		tx.Journal().OnUndo(func() { s.flights.add(id, f) })
+func (s *Service) land(tx *cloud.Tx, k cloud.Key) {
+	if l := s.flightsOf(tx); l.under[k] {
+		l.remove(k)
+		tx.Journal().OnUndo(func() { l.add(k) })
+		tx.At(Name, k.Kind, k.ID, time.Time{})
 	}
 }
 
-func (l *flights) add(id string, f flight) {
-	if _, twice := l.under[id]; twice {
-		return
-	}
-	l.under[id] = f
-	l.count[f.scope]++
-	l.count[f.function]++
+func (l *flights) add(k cloud.Key) {
+	l.under[k] = true
+	function, _, _ := strings.Cut(k.ID, " ")
+	l.count[k.Scope.String()]++
+	l.count[functionKey(k.Scope, function)]++
 }
 
-func (l *flights) remove(id string) {
-	f, ok := l.under[id]
-	if !ok {
-		return
-	}
-	delete(l.under, id)
-	for _, key := range []string{f.scope, f.function} {
-		if l.count[key]--; l.count[key] <= 0 {
-			delete(l.count, key)
-		}
-	}
-}
-
-// forgetLost lands those of which nothing will be heard.
-func (s *Service) forgetLost(tx *cloud.Tx) {
-	for id, f := range s.flights.under { // any order
-		if tx.Now().After(f.until) {
-			s.land(tx, id)
+func (l *flights) remove(k cloud.Key) {
+	delete(l.under, k)
+	function, _, _ := strings.Cut(k.ID, " ")
+	for _, of := range []string{k.Scope.String(), functionKey(k.Scope, function)} {
+		if l.count[of]--; l.count[of] == 0 {
+			delete(l.count, of)
 		}
 	}
 }
 
 // executions are how many of a function are under way.
 func (s *Service) executions(tx *cloud.Tx, function string) int32 {
-	return s.flights.count[functionKey(tx, function)] + int32(s.byState.Count(tx, "running "+function)+s.byMapping.Count(tx, "of "+function))
+	return s.flightsOf(tx).count[functionKey(tx.Scope, function)] + int32(s.byState.Count(tx, "running "+function)+s.byMapping.Count(tx, "of "+function))
 }
 
-// room tells whether one more execution of a function may begin; lost ones are looked for before it says no.
+// room tells whether one more execution of a function may begin.
 func (s *Service) room(tx *cloud.Tx, f Function) bool {
-	if s.roomNow(tx, f) {
-		return true
-	}
-	s.forgetLost(tx)
-	return s.roomNow(tx, f)
-}
-
-func (s *Service) roomNow(tx *cloud.Tx, f Function) bool {
 	if f.Reserved >= 0 {
 		return s.executions(tx, f.Name) < f.Reserved
 	}
 	free := int32(accountConcurrency)
-	under := s.flights.count[tx.Scope.String()] + int32(s.byState.Count(tx, "running")+s.byMapping.Count(tx, "all"))
+	under := s.flightsOf(tx).count[tx.Scope.String()] + int32(s.byState.Count(tx, "running")+s.byMapping.Count(tx, "all"))
 	for _, r := range s.reserved.Each(tx, "reserved") {
 		free -= r.Reserved
 		under -= s.executions(tx, r.Name)

@@ -184,6 +184,7 @@ func (s *Service) publish(tx *cloud.Tx, v Version, description string) Version {
 	f.Next++
 	s.functions.Put(tx, f.Name, f)
 	s.versions.Put(tx, versionKey(f.Name, v.Number), v)
+	s.lookAt(tx, "of "+f.Name)
 	return v
 }
 

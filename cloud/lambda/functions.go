@@ -60,6 +60,7 @@ func (s *Service) CreateFunction(tx *cloud.Tx, in *shape.CreateFunctionInput) (*
 	f := Function{Name: name, Created: v.Modified, Next: 1, Reserved: -1, Tags: tagsOf(in.Tags)}
 	s.functions.Put(tx, name, f)
 	s.versions.Put(tx, versionKey(name, latest), v)
+	s.lookAt(tx, "of "+name)
 	if api.Value(in.Publish) {
 		v = s.publish(tx, v, v.Description)
 	}
@@ -322,6 +323,7 @@ func (s *Service) DeleteFunction(tx *cloud.Tx, in *shape.DeleteFunctionInput) (*
 		s.aliases.Delete(tx, key)
 	}
 	s.functions.Delete(tx, f.Name)
+	s.lookAt(tx, "of "+f.Name)
 	slices.Sort(hashes)
 	for _, hash := range slices.Compact(hashes) {
 		s.release(tx, hash)
@@ -344,6 +346,7 @@ func (s *Service) deleteVersion(tx *cloud.Tx, f Function, n string) error {
 		return conflict("Unable to delete version, because the following aliases reference it: [%s]", strings.Join(by, ", "))
 	}
 	s.versions.Delete(tx, versionKey(f.Name, v.Number))
+	s.lookAt(tx, "of "+f.Name)
 	s.release(tx, v.CodeHash)
 	return nil
 }

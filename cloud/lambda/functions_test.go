@@ -159,7 +159,9 @@ func TestVersionsAndAliases(t *testing.T) {
 	do[shape.CreateAliasOutput](w, "CreateAlias", &shape.CreateAliasInput{FunctionName: new("f"), Name: new("live"), FunctionVersion: new("1"),
 		RoutingConfig: &shape.AliasRoutingConfiguration{AdditionalVersionWeights: map[string]float64{"2": 0.25}}})
 	w.refused("CreateAlias", &shape.CreateAliasInput{FunctionName: new("f"), Name: new("live"), FunctionVersion: new("1")}, "ResourceConflictException", "Alias already exists")
-	w.refused("DeleteFunction", &shape.DeleteFunctionInput{FunctionName: new("f"), Qualifier: new("2")}, "ResourceConflictException", "aliases reference it: [live]")
+	for _, version := range []string{"1", "2"} {
+		w.refused("DeleteFunction", &shape.DeleteFunctionInput{FunctionName: new("f"), Qualifier: &version}, "ResourceConflictException", "aliases reference it: [live]")
+	}
 	w.refused("DeleteFunction", &shape.DeleteFunctionInput{FunctionName: new("f"), Qualifier: new("$LATEST")}, "InvalidParameterValueException", "$LATEST version cannot be deleted")
 	w.refused("Invoke", &shape.InvokeInput{FunctionName: new("f:live"), Qualifier: new("1")}, "InvalidParameterValueException", "derived qualifier")
 	count := map[string]int{}

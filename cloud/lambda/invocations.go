@@ -23,7 +23,7 @@ func (s *Service) InvokeAsync(tx *cloud.Tx, arn string, payload []byte, principa
 	if err != nil {
 		return err
 	}
-	if !f.permits(tx, q, principal, sourceARN) {
+	if !s.permits(tx, f, q, principal, sourceARN) {
 		return errDenied(principal, arn)
 	}
 	return s.enqueue(tx, f.Name, q, tx.UUID(), payload)
@@ -91,40 +91,77 @@ func (s *Service) reconcileInvocation(tx *cloud.Tx, id string) {
 		tx.At(Name, kindInvocation, id, time.Time{})
 		return
 	}
-	if !i.Running && tx.Now().Before(i.Next) {
+	early := tx.Now().Before(i.Next)
+	if early {
 		tx.At(Name, kindInvocation, id, i.Next)
-		return
 	}
 	f, known := s.functions.Get(tx, i.Function)
 	v, err := s.version(tx, i.Function, i.Qualifier)
-	if !known || err != nil { // deleted meanwhile: AWS drops what was queued
+	gone := !known || err != nil
+	switch {
+	case early && (gone || !i.Running):
+	case gone: // deleted meanwhile: AWS drops what was queued
 		s.dropInvocation(tx, i)
+	case i.Running:
+		s.resume(tx, f, v, i)
+	default:
+		s.begin(tx, f, v, i)
+	}
+}
+
+// resume wishes for a run that may have been lost once more, in the version that it was begun in.
+func (s *Service) resume(tx *cloud.Tx, f Function, v Version, i Invocation) {
+	if begun, ok := s.versions.Get(tx, versionKey(f.Name, i.Version)); ok {
+		v = begun
+	}
+	run, err := s.run(tx, f, v, i.Qualifier, i.ID, i.Payload)
+	if err != nil { // the role is gone
+		if !tx.Now().Before(i.Next) {
+			s.again(tx, f, v, i, Unhandled, err.Error(), nil)
+		}
 		return
 	}
+	run.Attempt = i.Attempt
+	if !tx.Now().Before(i.Next) {
+		s.next(tx, i, v.patience(tx))
+	}
+	tx.Wish(run)
+}
+
+// begin makes the next attempt, if there is room and it is not too late.
+func (s *Service) begin(tx *cloud.Tx, f Function, v Version, i Invocation) {
 	_, age, _, _ := limitsOf(f, i.Qualifier)
-	if !i.Running && tx.Now().Sub(i.At) > age {
+	if tx.Now().Sub(i.At) > age {
 		s.fail(tx, f, v, i, conditionAge)
 		return
 	}
-	if !i.Running {
-		if !s.room(tx, f) {
-			s.wait(tx, i, age)
-			return
-		}
-		i.Running, i.Throttled = true, 0
-		i.Attempt++
+	if !s.room(tx, f) {
+		s.wait(tx, i, age)
+		return
 	}
 	v = s.pick(tx, v, i.Qualifier)
+	i.Throttled, i.Version = 0, v.Number
+	i.Attempt++
 	run, err := s.run(tx, f, v, i.Qualifier, i.ID, i.Payload)
 	if err != nil { // the role is gone
 		s.again(tx, f, v, i, Unhandled, err.Error(), nil)
 		return
 	}
-	run.Attempt = i.Attempt
-	i.Next = tx.Now().Add(time.Duration(v.Timeout)*time.Second + lostAfter)
-	s.putInvocation(tx, i)
-	tx.At(Name, kindInvocation, i.ID, i.Next)
+	i.Running, run.Attempt = true, i.Attempt
+	s.next(tx, i, v.patience(tx))
 	tx.Wish(run)
+}
+
+// patience is until when a run of a version that begins now may be heard of.
+func (v *Version) patience(tx *cloud.Tx) time.Time {
+	return tx.Now().Add(time.Duration(v.Timeout)*time.Second + lostAfter)
+}
+
+// next writes an invocation of which nothing is to be done until then.
+func (s *Service) next(tx *cloud.Tx, i Invocation, at time.Time) {
+	i.Next = at
+	s.putInvocation(tx, i)
+	tx.At(Name, kindInvocation, i.ID, at)
 }
 
 // wait has an invocation wait because there is no room, twice as long each time.
@@ -132,12 +169,11 @@ func (s *Service) wait(tx *cloud.Tx, i Invocation, age time.Duration) {
 	s.throttled(tx, i.Function)
 	pause := min(throttledFirst<<min(i.Throttled, 20), throttledMost)
 	i.Throttled++
-	i.Next = tx.Now().Add(pause)
-	if oldest := i.At.Add(age + time.Millisecond); oldest.Before(i.Next) {
-		i.Next = oldest
+	at := tx.Now().Add(pause)
+	if oldest := i.At.Add(age + time.Millisecond); oldest.Before(at) {
+		at = oldest
 	}
-	s.putInvocation(tx, i)
-	tx.At(Name, kindInvocation, i.ID, i.Next)
+	s.next(tx, i, at)
 }
 
 // invocationRan takes the end of a run of an asynchronous invocation.
@@ -182,13 +218,12 @@ func (s *Service) again(tx *cloud.Tx, f Function, v Version, i Invocation, kind,
 		s.fail(tx, f, v, i, conditionRetries)
 		return
 	}
-	i.Next = tx.Now().Add(retryAfter[min(int(i.Attempt)-1, len(retryAfter)-1)])
-	if i.Next.Sub(i.At) > age {
+	at := tx.Now().Add(retryAfter[min(int(i.Attempt)-1, len(retryAfter)-1)])
+	if at.Sub(i.At) > age {
 		s.fail(tx, f, v, i, conditionAge)
 		return
 	}
-	s.putInvocation(tx, i)
-	tx.At(Name, kindInvocation, i.ID, i.Next)
+	s.next(tx, i, at)
 }
 
 // fail gives an invocation up, and tells whoever shall know.

@@ -60,7 +60,7 @@ func (s *Service) Invoke(tx *cloud.Tx, in *shape.InvokeInput) (*Pending, error) 
 		return nil, err
 	}
 	run.Sync, run.Attempt, run.Context = true, 1, api.Value(in.ClientContext)
-	s.takeOff(tx, run.RequestID, f.Name, v.Timeout)
+	s.takeOff(tx, run.RequestID, v)
 	tx.Wish(run)
 	return &Pending{RequestID: run.RequestID, Tail: api.Value(in.LogType) == shape.LogTypeTail,
 		Output: shape.InvokeOutput{StatusCode: new(int32(200)), ExecutedVersion: new(v.Number)}}, nil
@@ -113,14 +113,13 @@ func (s *Service) ran(tx *cloud.Tx, r Ran) {
 	s.measure(tx, r.Function, "Errors", "Count", errors)
 	s.measure(tx, r.Function, "Duration", "Milliseconds", float64(r.Duration)/float64(time.Millisecond))
 	if r.Sync {
-		s.land(tx, r.RequestID)
+		s.land(tx, flightKey(tx, r.Function, r.RequestID))
 	} else {
 		s.invocationRan(tx, r)
 		s.batchRan(tx, r)
 	}
 	for _, i := range s.byState.Each(tx, "throttled "+r.Function) { // there may be room now
-		i.Next = tx.Now()
-		s.putInvocation(tx, i)
+		s.next(tx, i, tx.Now())
 		tx.Touch(Name, kindInvocation, i.ID)
 		break
 	}

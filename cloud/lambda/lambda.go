@@ -3,7 +3,7 @@
 //
 // It runs nothing and keeps no code: an invocation is a wish, how it ended is a fact, and a zip is known by its hash. The
 // one idea: what must not be lost is a row (an asynchronous invocation, until it has ended); a synchronous one lives as
-// long as the call that waits for it, and is counted in memory only.
+// long as the call that waits for it: it has a timer and no row.
 //
 // Invariants: a published version never changes; no more executions of a function are under way than are reserved for
 // it; every invocation that was accepted is run, told to its destination, or both.
@@ -33,6 +33,7 @@ const (
 	kindInvocation = "invocation"
 	kindMapping    = "mapping"
 	kindBatch      = "batch"
+	kindFlight     = "flight"
 )
 
 // Service is Lambda.
@@ -51,7 +52,7 @@ type Service struct {
 	byState     cloud.Index[Invocation]
 	hosts       cloud.Rows[Host]
 	mappings    cloud.Rows[Mapping]
-	byQueue     cloud.Index[Mapping]
+	byQueue     cloud.Index[Mapping] // and by function
 	batches     cloud.Rows[Batch]
 	byMapping   cloud.Index[Batch] // and by function
 	reserved    cloud.Index[Function]
@@ -71,7 +72,6 @@ func New(identities *iam.Service, metrics *cloudwatch.Service, queues *sqs.Servi
 		hosts:       cloud.NewRows[Host](Name + ".hosts"),
 		mappings:    cloud.NewRows[Mapping](Name + ".mappings"),
 		batches:     cloud.NewRows[Batch](Name + ".batches"),
-		flights:     flights{under: map[string]flight{}, count: map[string]int32{}},
 		queued:      -1,
 	}
 	s.byCode = s.versions.Index(func(_ string, v Version) []string { return []string{v.CodeHash} })
@@ -84,7 +84,7 @@ func New(identities *iam.Service, metrics *cloudwatch.Service, queues *sqs.Servi
 		}
 		return nil
 	})
-	s.byQueue = s.mappings.Index(func(_ string, m Mapping) []string { return []string{m.Queue} })
+	s.byQueue = s.mappings.Index(func(_ string, m Mapping) []string { return []string{m.Queue, "of " + m.Function} })
 	s.byMapping = s.batches.Index(func(_ string, b Batch) []string { return []string{b.Mapping, "all", "of " + b.Function} })
 	s.reserved = s.functions.Index(func(_ string, f Function) []string {
 		if f.Reserved < 0 {
@@ -174,6 +174,8 @@ func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
 		s.reconcileInvocation(tx, id)
 	case kindMapping:
 		s.reconcileMapping(tx, id)
+	case kindFlight: // nothing was heard of it
+		s.land(tx, cloud.Key{Scope: tx.Scope, Kind: kind, ID: id})
 	case kindBatch:
 		s.reconcileBatch(tx, id)
 	}

@@ -25,15 +25,20 @@ type Mapping struct {
 	PartialFailures     bool  `json:",omitempty"` // the function says which messages failed
 	Result              string
 	Since               time.Time // from when on messages are waited for; zero if none has come
+	Next                time.Time // before then nothing is begun, for want of room or of a role; zero if there is no want
 }
 
 // Batch is the row of messages that a function has got, until it has ended. They are hidden meanwhile: what is not
-// deleted comes back by itself, so that a batch whose run was lost may simply be forgotten.
+// deleted comes back by itself, so that a batch of which nothing is heard may in the end be forgotten.
 type Batch struct {
-	ID       string
-	Mapping  string
-	Function string
-	Messages []Received
+	ID                  string
+	Mapping             string
+	Function, Qualifier string
+	Version             string
+	Messages            []Received
+	Payload             []byte
+	At                  time.Time
+	Until               time.Time // when it is forgotten
 }
 
 // Received is a message of a batch.
@@ -121,7 +126,7 @@ func (s *Service) putMapping(tx *cloud.Tx, m *Mapping, batch, window *int32, typ
 	if n := hidden.Attributes["VisibilityTimeout"]; len(n) < len(decimal(int64(v.Timeout))) || len(n) == len(decimal(int64(v.Timeout))) && n < decimal(int64(v.Timeout)) {
 		return invalid("Queue visibility timeout: %s seconds is less than Function timeout: %d seconds", n, v.Timeout)
 	}
-	m.Modified, m.Since = tx.Now().Truncate(time.Millisecond), time.Time{}
+	m.Modified, m.Since, m.Next = tx.Now().Truncate(time.Millisecond), time.Time{}, time.Time{}
 	s.mappings.Put(tx, m.UUID, *m)
 	tx.Touch(Name, kindMapping, m.UUID)
 	return nil
@@ -224,7 +229,12 @@ func (m *Mapping) shape(tx *cloud.Tx, state string) *shape.EventSourceMappingCon
 
 // arrived looks at the mappings of a queue in which there is something.
 func (s *Service) arrived(tx *cloud.Tx, a sqs.Arrived) {
-	for id := range s.byQueue.Each(tx, tx.Scope.ARN(sqs.Name, a.Queue)) {
+	s.lookAt(tx, tx.Scope.ARN(sqs.Name, a.Queue))
+}
+
+// lookAt looks at the mappings of a queue or a function.
+func (s *Service) lookAt(tx *cloud.Tx, of string) {
+	for id := range s.byQueue.Each(tx, of) {
 		tx.Touch(Name, kindMapping, id)
 	}
 }

@@ -1,8 +1,6 @@
 package lambda
 
 import (
-	"strings"
-
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
 	"github.com/billow-cloud/billow/cloud/sns"
@@ -19,8 +17,8 @@ const topicPrincipal = "sns.amazonaws.com"
 func (s *Service) Notice(tx *cloud.Tx, e cloud.Event) {
 	switch e := e.(type) {
 	case cloudwatch.AlarmAction:
-		if !e.Repeat && strings.HasPrefix(e.ActionARN, "arn:aws:lambda:") {
-			s.alarmed(tx, e)
+		if !e.Repeat && e.ByLambda() {
+			s.metrics.Acted(tx, e, s.alarmed(tx, e))
 		}
 	case sqs.Arrived:
 		s.arrived(tx, e)
@@ -39,8 +37,8 @@ type alarmState struct {
 	Timestamp string `json:"timestamp,omitempty"`
 }
 
-// alarmed invokes the function that is an alarm's action. Whether that works out is nothing to the alarm.
-func (s *Service) alarmed(tx *cloud.Tx, e cloudwatch.AlarmAction) {
+// alarmed invokes the function that is an alarm's action.
+func (s *Service) alarmed(tx *cloud.Tx, e cloudwatch.AlarmAction) error {
 	const layout = "2006-01-02T15:04:05.000-0700"
 	a := e.Alarm
 	var event struct {
@@ -75,5 +73,5 @@ func (s *Service) alarmed(tx *cloud.Tx, e cloudwatch.AlarmAction) {
 			"period": a.Period, "stat": a.Statistic + a.ExtendedStatistic}}}
 	}
 	payload := encoded(event)
-	_ = tx.Try(func() error { return s.InvokeAsync(tx, e.ActionARN, payload, alarmPrincipal, a.AlarmArn) })
+	return tx.Try(func() error { return s.InvokeAsync(tx, e.ActionARN, payload, alarmPrincipal, a.AlarmArn) })
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/billow-cloud/billow/api"
 	shape "github.com/billow-cloud/billow/api/lambda"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/iam/policy"
 )
 
 // policyOf finds the policy of a function, or of a version or alias of it.
@@ -176,52 +177,21 @@ func (s *Service) Named(tx *cloud.Tx, arn string) (tags []Tag, policy string, ok
 	return f.Tags, policy, true
 }
 
-// permits tells whether a service may invoke a function because of something of this account (EC-IA-03).
-func (f Function) permits(tx *cloud.Tx, qualifier, principal, sourceARN string) bool {
+// permits tells whether a service may invoke a function because of something (EC-IA-03).
+func (s *Service) permits(tx *cloud.Tx, f Function, qualifier, principal, sourceARN string) bool {
 	i, found := policyOf(f, qualifier)
 	if !found {
 		return false
 	}
-	return slices.ContainsFunc(f.Policies[i].Statements, func(st Statement) bool {
-		return (st.Service == principal || st.AWS == "*") &&
-			(st.Action == "lambda:InvokeFunction" || st.Action == "lambda:*" || st.Action == "*") &&
-			(st.SourceARN == "" || like(st.SourceARN, sourceARN)) &&
-			(st.SourceAccount == "" || st.SourceAccount == tx.Scope.Account)
-	})
-}
-
-// like matches an ARN against a pattern with * and ?, of which neither reaches over a colon (ArnLike).
-func like(pattern, arn string) bool {
-	ps, as := strings.SplitN(pattern, ":", 6), strings.SplitN(arn, ":", 6)
-	if len(ps) != len(as) {
-		return pattern == "*"
-	}
-	for i := range ps {
-		if !wild(ps[i], as[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-// wild matches a text against a pattern with * and ?.
-func wild(pattern, text string) bool {
-	star, back := -1, 0
-	p, t := 0, 0
-	for t < len(text) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, back = p, t
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == text[t]):
-			p++
-			t++
-		case star >= 0:
-			back++
-			p, t = star+1, back
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
+	_, _, account, _ := target(sourceARN)
+	return s.identities.Allows(tx, string(f.Policies[i].document(tx, f.Name)), policy.Principal{Service: principal},
+		"lambda:InvokeFunction", functionARN(tx.Scope, f.Name, qualifier), func(key string) []string {
+			switch key {
+			case "aws:sourcearn":
+				return []string{sourceARN}
+			case "aws:sourceaccount":
+				return []string{account}
+			}
+			return nil
+		})
 }

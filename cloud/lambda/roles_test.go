@@ -3,6 +3,7 @@ package lambda
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,10 +68,23 @@ func TestAlarms(t *testing.T) {
 	if ring(); len(w.runs) != 0 {
 		t.Fatal("the function permits nobody")
 	}
+	newest := func() string {
+		out, err := w.step(cloud.Call{Scope: here, Service: cloudwatch.Name, Operation: "DescribeAlarmHistory", In: &cwapi.DescribeAlarmHistoryInput{HistoryItemType: new("Action")}})
+		if err != nil || len(out.(*cwapi.DescribeAlarmHistoryOutput).AlarmHistoryItems) == 0 {
+			t.Fatalf("%+v %v", out, err)
+		}
+		return *out.(*cwapi.DescribeAlarmHistoryOutput).AlarmHistoryItems[0].HistorySummary
+	}
+	if got := newest(); !strings.HasPrefix(got, "Failed to execute action "+arn+". Received error: ") || !strings.Contains(got, "no resource-based policy allows") {
+		t.Errorf("history: %s", got)
+	}
 	do[shape.AddPermissionOutput](w, "AddPermission", &shape.AddPermissionInput{FunctionName: new("f"), StatementId: new("a"), Action: new("lambda:InvokeFunction"),
 		Principal: new(alarmPrincipal), SourceArn: new("arn:aws:cloudwatch:us-east-1:123456789012:alarm:hot"), SourceAccount: new("123456789012")})
 	if ring(); len(w.runs) != 1 {
 		t.Fatalf("%d runs", len(w.runs))
+	}
+	if got := newest(); got != "Successfully executed action "+arn {
+		t.Errorf("history: %s", got)
 	}
 	var event struct {
 		Source string
@@ -81,5 +95,9 @@ func TestAlarms(t *testing.T) {
 	}
 	if err := json.Unmarshal(w.runs[0].Payload, &event); err != nil || event.Source != "aws.cloudwatch" || event.Data.Name != "hot" || event.Data.State.Value != "ALARM" {
 		t.Errorf("%s", w.runs[0].Payload)
+	}
+	do[shape.DeleteFunctionOutput](w, "DeleteFunction", &shape.DeleteFunctionInput{FunctionName: new("f")})
+	if ring(); !strings.Contains(newest(), "Function not found: "+arn) {
+		t.Errorf("history: %s", newest())
 	}
 }

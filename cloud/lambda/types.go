@@ -80,7 +80,6 @@ type Statement struct {
 	AWS           string `json:",omitempty"`
 	SourceARN     string `json:",omitempty"`
 	SourceAccount string `json:",omitempty"`
-	Org           string `json:",omitempty"`
 }
 
 // EventConfig is how asynchronous invocations of a function, a version or an alias are treated.
@@ -102,7 +101,8 @@ type Invocation struct {
 	Function, Qualifier string
 	Payload             []byte
 	At                  time.Time
-	Attempt             int32 // the last one begun
+	Attempt             int32  // the last one begun
+	Version             string `json:",omitempty"` // that the last attempt went to
 	Running             bool
 	Next                time.Time // of the next attempt; while Running, of the next look
 	Throttled           int32     // how often there was no room since the last attempt

@@ -62,7 +62,7 @@ func New(o Options) *cloud.Cloud {
 	}
 	functions := lambda.New(identities, metrics, queues, topics)
 	c := cloud.New(o.Seed, identities, sts.New(identities), texts, metrics, queues, topics, parameters, instances, balancers, classic, groups,
-		functions, events.New(events.Below(identities, texts, queues, topics, instances, functions)))
+		functions, events.New(events.Below(identities, texts, metrics, queues, topics, instances, functions)))
 	c.Authorize(authorizer(identities, instances, groups, functions))
 	return c
 }

@@ -123,7 +123,8 @@ func (t *alarmTwin) check(r *run, in cloud.Input, deltas []delta) {
 			t.metric(d)
 		}
 	}
-	_, called := in.(cloud.Call)
+	call, called := in.(cloud.Call)
+	switched := call.Operation == "EnableAlarmActions" || call.Operation == "DisableAlarmActions" // which leaves the timer alone
 	for _, key := range sortedKeys(r.rows.alarms) {
 		a := r.rows.alarms[key]
 		was, changed := before[key]
@@ -139,7 +140,7 @@ func (t *alarmTwin) check(r *run, in cloud.Input, deltas []delta) {
 		case was.AlarmConfigurationUpdatedTimestamp.Equal(a.AlarmConfigurationUpdatedTimestamp):
 			t.due(r, key, was, a)
 		}
-		configured := was == nil || !was.AlarmConfigurationUpdatedTimestamp.Equal(a.AlarmConfigurationUpdatedTimestamp)
+		configured := was == nil || !switched && !was.AlarmConfigurationUpdatedTimestamp.Equal(a.AlarmConfigurationUpdatedTimestamp)
 		if next := t.next[key]; t.reset || configured || !called && !next.After(r.latest) {
 			t.next[key] = boundary(a, r.latest)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/elb"
 	"github.com/billow-cloud/billow/cloud/elbv2"
+	"github.com/billow-cloud/billow/cloud/lambda"
 	"github.com/billow-cloud/billow/cloud/sns"
 )
 
@@ -29,6 +30,7 @@ func (r *run) finish() {
 	}
 	r.pass(time.Minute)
 	r.repair()
+	r.repairFunctions()
 	r.pass(10 * time.Minute) // what was being launched is in service
 	r.unprotect()
 	r.looks, r.meters = 2*time.Minute, 10*time.Minute
@@ -193,6 +195,7 @@ func (r *run) settled() {
 	for _, key := range sortedKeys(r.rows.tables[sns.Name+".deliveries"]) {
 		r.fail("everything comes to its end", "delivery %s: %s", key, r.rows.tables[sns.Name+".deliveries"][key].text)
 	}
+	r.settledFunctions()
 	for _, key := range sortedKeys(r.rows.tables[ec2.Name+".images"]) {
 		if x := r.rows.tables[ec2.Name+".images"][key].value.(*ec2.Image); x.State == "pending" {
 			r.fail("everything comes to its end", "image %s: %s", key, encoded(x))
@@ -285,6 +288,11 @@ func (r *run) orphans() {
 		x := row.(*elb.Registration)
 		return x.LoadBalancer, r.rows.classics[s+x.LoadBalancer] != nil
 	})
+	function := func(scope, name string) (string, bool) {
+		return name, r.rows.tables[lambda.Name+".functions"][scope+name].value != nil
+	}
+	within(lambda.Name+".versions", func(s string, row any) (string, bool) { return function(s, row.(*lambda.Version).Function) })
+	within(lambda.Name+".aliases", func(s string, row any) (string, bool) { return function(s, row.(*lambda.Alias).Function) })
 	for _, table := range []string{ec2.Name + ".usage", ec2.Name + ".consoles"} {
 		for _, key := range sortedKeys(r.rows.tables[table]) {
 			if r.rows.instances[key] == nil {

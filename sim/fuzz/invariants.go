@@ -36,6 +36,7 @@ func (r *run) check(in cloud.Input, out cloud.Output, deltas []delta) {
 		r.checkDrained(observed.Facts)
 	}
 	r.checkBeside(out.Effects, deltas)
+	r.checkFunctions(in, out.Effects, deltas)
 	r.checkGroups()
 	r.checkMembers()
 	r.checkLaunches(deltas)

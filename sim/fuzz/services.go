@@ -15,6 +15,7 @@ ec2 AllocateAddress {"Domain":"vpc","TagSpecifications":[{"ResourceType":"elasti
 ec2 AssociateAddress {"AllocationId":"@allocationid","InstanceId":"@instanceid"}
 ec2 AssociateAddress {"AllocationId":"@allocationid","InstanceId":"@memberid","AllowReassociation":true}
 ec2 AssociateAddress {"AllocationId":"@allocationid","InstanceId":"@instanceid","AllowReassociation":false}
+ec2 ModifyNetworkInterfaceAttribute {"NetworkInterfaceId":"@networkinterfaceid","SourceDestCheck":{"Value":false}}
 ec2 AssociateAddress {"PublicIp":"@publicip","InstanceId":"@instanceid"}
 ec2 DisassociateAddress {"AssociationId":"@associationid"}
 ec2 ReleaseAddress {"AllocationId":"@allocationid"}`
@@ -170,6 +171,8 @@ var texts = []string{
 	"$trust", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":["ec2.amazonaws.com","lambda.amazonaws.com"]},"Action":"sts:AssumeRole"}]}`,
 	"$redrive", `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:dead","maxReceiveCount":"3"}`,
 	"$pattern", `{"source":["aws.ec2","aws.autoscaling","me"],"detail-type":[{"anything-but":"no"}]}`,
+	"$zip1", packed("one"),
+	"$zip2", packed("two"),
 	"$event", `{"id":"1","source":"me","detail-type":"t","account":"123456789012","time":"2026-09-27T12:00:00Z","region":"us-east-1","resources":[],"detail":{}}`,
 }
 
@@ -193,7 +196,7 @@ func lines(text string) []form {
 }
 
 // beside are the forms of what is not about groups. A third of all runs makes each of these calls once in the beginning.
-var beside = lines(formsOfAddresses + formsOfVolumes + formsOfQueues + formsOfUsers + formsOfRoles + formsOfLogs + formsOfEvents)
+var beside = lines(formsOfAddresses + formsOfVolumes + formsOfQueues + formsOfUsers + formsOfRoles + formsOfLogs + formsOfEvents + formsOfFunctions)
 
 // all are the forms that calls are made from.
 var all = slices.Concat(forms, beside)

@@ -10,6 +10,7 @@ import (
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/elbv2"
+	"github.com/billow-cloud/billow/cloud/lambda"
 	"github.com/billow-cloud/billow/cloud/sns"
 )
 
@@ -23,6 +24,10 @@ type world struct {
 	hosts  map[string]*host
 	images map[string]bool
 	disks  disks
+
+	executing map[string]bool // Runs that the runner has under way, by request and attempt
+	lives     int             // of the runner: it ends with the daemon
+
 	routes map[string]elbv2.Route // that the data plane has
 	dark   map[string]bool        // zones that have vanished
 	full   map[string]bool        // zones without room
@@ -50,7 +55,7 @@ const (
 const room = 36
 
 func newWorld(nature *rand.Rand) *world {
-	return &world{now: start, nature: nature, hosts: map[string]*host{}, images: map[string]bool{}, disks: newDisks(), routes: map[string]elbv2.Route{},
+	return &world{now: start, nature: nature, hosts: map[string]*host{}, images: map[string]bool{}, disks: newDisks(), executing: map[string]bool{}, routes: map[string]elbv2.Route{},
 		dark: map[string]bool{}, full: map[string]bool{}, load: 200, looks: time.Minute,
 		meters: []time.Duration{time.Minute, 5 * time.Minute, 5 * time.Minute}[nature.IntN(3)]}
 }
@@ -88,6 +93,8 @@ func (w *world) later(after time.Duration, e event) {
 func (w *world) forget() {
 	w.queue = slices.DeleteFunc(w.queue, func(e event) bool { return e.fact != nil || e.wish != nil })
 	heap.Init(&w.queue)
+	clear(w.executing)
+	w.lives++
 }
 
 // between draws a span.
@@ -177,6 +184,8 @@ func (r *run) carryOut(e cloud.Effect) {
 			status = []int{200, 200, 404, 500, 0}[r.nature.IntN(5)]
 		}
 		r.tell(sns.Delivered{MessageID: e.MessageID, SubscriptionARN: e.SubscriptionARN, Attempt: e.Attempt, Status: status})
+	case lambda.Run:
+		r.execute(e)
 	default:
 		r.store(e)
 	}
