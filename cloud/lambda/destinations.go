@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 
-	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/sqs"
 )
@@ -107,9 +106,4 @@ func (s *Service) bury(tx *cloud.Tx, f Function, v Version, i Invocation) {
 	if err != nil {
 		s.measure(tx, f.Name, "DeadLetterErrors", "Count", 1)
 	}
-}
-
-func errDenied(principal, arn string) error {
-	return &api.Error{Code: "AccessDeniedException", Status: 403, Message: "User: " + principal +
-		" is not authorized to perform: lambda:InvokeFunction on resource: " + arn + " because no resource-based policy allows the lambda:InvokeFunction action"}
 }

@@ -23,8 +23,8 @@ func (s *Service) InvokeAsync(tx *cloud.Tx, arn string, payload []byte, principa
 	if err != nil {
 		return err
 	}
-	if !s.permits(tx, f, q, principal, sourceARN) {
-		return errDenied(principal, arn)
+	if err := s.mayInvoke(tx, f, q, principal, sourceARN); err != nil {
+		return err
 	}
 	return s.enqueue(tx, f.Name, q, tx.UUID(), payload)
 }

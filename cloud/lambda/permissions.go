@@ -9,7 +9,7 @@ import (
 	"github.com/billow-cloud/billow/api"
 	shape "github.com/billow-cloud/billow/api/lambda"
 	"github.com/billow-cloud/billow/cloud"
-	"github.com/billow-cloud/billow/cloud/iam/policy"
+	"github.com/billow-cloud/billow/cloud/iam"
 )
 
 // policyOf finds the policy of a function, or of a version or alias of it.
@@ -177,21 +177,11 @@ func (s *Service) Named(tx *cloud.Tx, arn string) (tags []Tag, policy string, ok
 	return f.Tags, policy, true
 }
 
-// permits tells whether a service may invoke a function because of something (EC-IA-03).
-func (s *Service) permits(tx *cloud.Tx, f Function, qualifier, principal, sourceARN string) bool {
-	i, found := policyOf(f, qualifier)
-	if !found {
-		return false
+// mayInvoke is the error if a service may not invoke a function because of something (EC-IA-03).
+func (s *Service) mayInvoke(tx *cloud.Tx, f Function, qualifier, principal, sourceARN string) error {
+	act := iam.Act{Service: principal, Source: sourceARN, Action: "lambda:InvokeFunction", Resource: functionARN(tx.Scope, f.Name, qualifier)}
+	if i, found := policyOf(f, qualifier); found {
+		act.Policy = string(f.Policies[i].document(tx, f.Name))
 	}
-	_, _, account, _ := target(sourceARN)
-	return s.identities.Allows(tx, string(f.Policies[i].document(tx, f.Name)), policy.Principal{Service: principal},
-		"lambda:InvokeFunction", functionARN(tx.Scope, f.Name, qualifier), func(key string) []string {
-			switch key {
-			case "aws:sourcearn":
-				return []string{sourceARN}
-			case "aws:sourceaccount":
-				return []string{account}
-			}
-			return nil
-		})
+	return s.identities.MayAct(tx, act)
 }

@@ -218,8 +218,8 @@ var ofFunctions = []mutant{
 		name: "a function permits every service",
 		why:  "whoever knows its name may have a function run (EC-IA-03)",
 		file: "cloud/lambda/invocations.go",
-		old:  "if !s.permits(tx, f, q, principal, sourceARN) {",
-		new:  "if !s.permits(tx, f, q, principal, sourceARN) && principal == \"\" {",
+		old:  "if err := s.mayInvoke(tx, f, q, principal, sourceARN); err != nil {",
+		new:  "if err := s.mayInvoke(tx, f, q, principal, sourceARN); err != nil && principal == \"\" {",
 		run:  "TestAlarms",
 	},
 	{
