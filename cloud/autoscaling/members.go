@@ -202,19 +202,12 @@ func (r *roster) launchFailed(m Member, i ec2.Instance) {
 	r.drop(m)
 }
 
-// advanceTerminating takes a member through draining, hooks and EC2's termination (AS-LC-03).
+// advanceTerminating takes a member through draining, hooks and EC2's termination (AS-LC-03). Hooks run for an instance
+// that ended by itself, too: what they see to may outlive it (a volume, an entry in a list).
 func (r *roster) advanceTerminating(m Member) {
 	i, gone := r.instance(m.ID)
-	if gone {
-		r.end(m.Activity, statusSuccessful, "")
-		r.drop(m)
-		return
-	}
-	if m.Ending {
-		return
-	}
-	if i.State != ec2.ShuttingDown {
-		if !r.Force && r.draining(m.ID) {
+	if !m.Ending {
+		if !gone && i.State != ec2.ShuttingDown && !r.Force && r.draining(m.ID) {
 			r.update(m.Activity, func(a *Activity) {
 				if a.StatusCode != statusDraining {
 					a.StatusCode, a.Description = statusDraining, a.Description+drainingEnd
@@ -225,6 +218,14 @@ func (r *roster) advanceTerminating(m Member) {
 		if r.held(&m, terminatingTransition) {
 			return
 		}
+	}
+	if gone {
+		r.end(m.Activity, statusSuccessful, "")
+		r.drop(m)
+		return
+	}
+	if m.Ending {
+		return
 	}
 	r.update(m.Activity, func(a *Activity) {
 		a.StatusCode, a.Progress = statusInProgress, 50

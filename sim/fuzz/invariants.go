@@ -79,6 +79,7 @@ func (r *run) checkMembers() {
 		gone := i == nil || i.State == ec2.Terminated
 		switch {
 		case !gone || m.LifecycleState == "Standby" || m.LifecycleState == "EnteringStandby":
+		case m.LifecycleState == "Terminating:Wait": // whoever the hook has told may still be at what the instance left
 		case m.LifecycleState != "InService":
 			r.fail("an instance that is no more is no member", "%s is %s", key, m.LifecycleState)
 		case m.HealthStatus == "Healthy" && !suspended(g, "HealthCheck"):
