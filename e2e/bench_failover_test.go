@@ -17,7 +17,7 @@ func BenchmarkFailover(b *testing.B) {
 		var outages []outage
 		for b.Loop() {
 			next, o := s.failover(ip, holder)
-			s.awaitInService("web", 1, 20*time.Second)
+			s.awaitInService("web", 1, 60*time.Second)
 			holder, outages = next, append(outages, o)
 		}
 		reportOutages(b, outages)

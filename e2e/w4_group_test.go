@@ -19,7 +19,7 @@ func TestW4Group(t *testing.T) {
 		if zone := s.zoneOf(holder); s.zoneOf(next) == zone {
 			t.Errorf("%s and %s are in %s", holder, next, zone)
 		}
-		if got := s.awaitInService("web", 1, 20*time.Second); got[0] != next {
+		if got := s.awaitInService("web", 1, 60*time.Second); got[0] != next {
 			t.Errorf("%s answers, in service is %v", next, got)
 		}
 		holder, outages = next, append(outages, o)
@@ -30,7 +30,7 @@ func TestW4Group(t *testing.T) {
 	s.allow("web", strings.ReplaceAll(s.w4("group/policy.json"), `, "ec2:AssociateAddress"`, ""))
 	s.kill(holder)
 	var third string
-	eventually(t, 20*time.Second, "another one is in service", func() bool {
+	eventually(t, 60*time.Second, "another one is in service", func() bool {
 		ids := s.inService("web")
 		if len(ids) == 1 && ids[0] != holder {
 			third = ids[0]
@@ -38,7 +38,7 @@ func TestW4Group(t *testing.T) {
 		return third != ""
 	})
 	console := ""
-	eventually(t, 20*time.Second, "it says what it was refused", func() bool {
+	eventually(t, 60*time.Second, "it says what it was refused", func() bool {
 		console = s.text("ec2", "get-console-output", "--instance-id", third, "--latest", "--query", "Output")
 		return console != ""
 	})
@@ -56,7 +56,7 @@ func (s *server) webGroup() (ip, holder string) {
 	s.profile("web", s.w4("group/policy.json"))
 	_, ip = s.address("web")
 	s.groupOfOne("web", s.w4("group/user-data.sh"))
-	holder = s.awaitInService("web", 1, 20*time.Second)[0]
+	holder = s.awaitInService("web", 1, 60*time.Second)[0]
 	s.awaitAnswer(ip, holder)
 	return ip, holder
 }
