@@ -1,7 +1,7 @@
 #!/bin/sh -e
 # Serves the instance's ID on port 80, and takes over the Elastic IP with the tag Name=web.
 # Versions of the AWS CLI before 2.13 do not read AWS_ENDPOINT_URL.
-aws="/usr/bin/aws --endpoint-url $AWS_ENDPOINT_URL --output text"
+aws="/usr/bin/aws ${AWS_ENDPOINT_URL:+--endpoint-url $AWS_ENDPOINT_URL} --output text"
 metadata=http://169.254.169.254/latest
 token=$(curl -sS -m 10 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 600' $metadata/api/token)
 id=$(curl -sS -m 10 -H "X-aws-ec2-metadata-token: $token" $metadata/meta-data/instance-id)
