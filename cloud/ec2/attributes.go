@@ -159,7 +159,7 @@ func named(in shape.ModifyInstanceAttributeInput) (*shape.ModifyInstanceAttribut
 func keptVolumes(all []Device, changes []shape.InstanceBlockDeviceMappingSpecification) ([]Device, error) {
 	after := slices.Clone(all)
 	for _, m := range changes {
-		at := slices.IndexFunc(after, func(v Device) bool { return v.Device == api.Value(m.DeviceName) })
+		at := slices.IndexFunc(after, func(v Device) bool { return sameDevice(v.Device, api.Value(m.DeviceName)) })
 		if at < 0 {
 			return nil, api.Errorf("InvalidInstanceAttributeValue", "No device is currently mapped at %s", api.Value(m.DeviceName))
 		}

@@ -1,7 +1,6 @@
 package ec2
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -33,16 +32,15 @@ func (s *Service) CreateImage(tx *cloud.Tx, in *shape.CreateImageInput) (*shape.
 	if len(source.Volumes) == 0 {
 		return nil, api.Errorf("IncorrectState", "Instance '%s' has no root volume.", source.ID)
 	}
-	root := source.Volumes[0]
 	snapshotTags, _ := specTags(in.TagSpecifications, "snapshot", "image")
-	added, err := s.imageDevicesOf(tx, source, devices(in.BlockDeviceMappings), snapshotTags)
+	root, added, err := s.imageDevicesOf(tx, source, devices(in.BlockDeviceMappings), snapshotTags)
 	if err != nil {
 		return nil, err
 	}
 	i := s.newImage(tx, Image{
 		Name: *in.Name, Description: api.Value(in.Description), Architecture: source.Architecture, SourceInstanceID: source.ID,
 		SourceImageID: source.ImageID, SourceRegion: tx.Scope.Region, NoReboot: api.Value(in.NoReboot) || source.State == Stopped,
-		RootDevice: root.Device, Size: root.Size, Devices: added,
+		RootDevice: root.Device, Size: root.Size, Root: root, RootVolumeID: source.Volumes[0].ID, Devices: added,
 	})
 	s.Tag(tx, i.ID, tags)
 	s.Tag(tx, i.SnapshotID, snapshotTags)
@@ -58,42 +56,37 @@ func (s *Service) CreateImage(tx *cloud.Tx, in *shape.CreateImageInput) (*shape.
 	return &shape.CreateImageOutput{ImageId: new(i.ID)}, nil
 }
 
-// imageDevicesOf makes the snapshots of an instance's added volumes for an image, and gives its devices: those volumes,
-// changed and added to by what the request says.
-func (s *Service) imageDevicesOf(tx *cloud.Tx, of Instance, asked []BlockDevice, tags []Tag) ([]BlockDevice, error) {
+// imageDevicesOf makes the snapshots of an instance's added volumes for an image, and gives its devices: the root and those
+// volumes, changed and added to by what the request says.
+func (s *Service) imageDevicesOf(tx *cloud.Tx, of Instance, asked []BlockDevice, tags []Tag) (root BlockDevice, added []BlockDevice, err error) {
 	if err := checkDevices(asked); err != nil {
-		return nil, err
+		return root, nil, err
 	}
-	at := func(device string) int {
-		return slices.IndexFunc(asked, func(d BlockDevice) bool { return sameDevice(d.Device, device) })
-	}
-	var all []BlockDevice
 	for n, d := range of.Volumes {
-		k := at(d.Device)
-		if n == 0 || k >= 0 && asked[k].NoDevice {
-			continue
+		k := slices.IndexFunc(asked, func(a BlockDevice) bool { return sameDevice(a.Device, d.Device) })
+		if k >= 0 {
+			size := d.Size
+			d = d.over(asked[k])
+			d.Size = max(d.Size, size)
 		}
 		v, ok := s.volumes.Get(tx, d.ID)
-		if !ok || v.State != volumeInUse {
-			continue // it is not there yet, or already on its way out
+		switch {
+		case n == 0:
+			root = d.blockDevice()
+		case k >= 0 && asked[k].NoDevice:
+		case !ok || v.State != volumeInUse: // it is not there yet, or already on its way out
+		default:
+			b := d.blockDevice()
+			b.SnapshotID = s.newSnapshot(tx, v, "", tags).ID
+			added = append(added, b)
 		}
-		b := BlockDevice{Device: d.Device, Type: v.Type, Size: v.Size, Iops: v.Iops, Throughput: v.Throughput, Encrypted: v.Encrypted, DeleteOnTermination: new(d.DeleteOnTermination)}
-		if v.Type == "gp2" {
-			b.Iops = 0
-		}
-		if k >= 0 {
-			b.DeleteOnTermination = cmp.Or(asked[k].DeleteOnTermination, b.DeleteOnTermination)
-			b.Type, b.Size = cmp.Or(asked[k].Type, b.Type), max(asked[k].Size, b.Size)
-		}
-		b.SnapshotID = s.newSnapshot(tx, v, "", tags).ID
-		all = append(all, b)
 	}
 	for _, d := range asked {
 		if !slices.ContainsFunc(of.Volumes, func(v Device) bool { return sameDevice(v.Device, d.Device) }) {
-			all = append(all, d)
+			added = append(added, d)
 		}
 	}
-	return all, nil
+	return root, added, nil
 }
 
 // pendingFor lists the snapshots of its volumes that a pending image waits for.
@@ -120,7 +113,10 @@ func (s *Service) imageName(tx *cloud.Tx, name string) error {
 }
 
 func (s *Service) newImage(tx *cloud.Tx, i Image) Image {
-	i.ID, i.SnapshotID = tx.ID("ami-"), tx.ID("snap-")
+	i.ID = tx.ID("ami-")
+	if i.SnapshotID == "" {
+		i.SnapshotID = tx.ID("snap-")
+	}
 	i.Owner, i.Region, i.State = tx.Scope.Account, tx.Scope.Region, imagePending
 	i.Created, i.Changed = tx.Now().Truncate(time.Second), tx.Now()
 	if i.Content == "" {
@@ -241,178 +237,11 @@ func (s *Service) imagesSeen(tx *cloud.Tx, f Inventory) {
 		case i.State == imagePending && f.late(i.Changed):
 			tx.In(key.Scope, func() { s.capture(tx, i) })
 		case i.State == imageDeregistered && there[i.Content]:
-			if !s.contentUsed(i) {
+			if !s.contentUsed(i.Content) {
 				tx.Wish(DeleteImage{ImageID: i.Content})
 			}
 		case i.State == imageDeregistered:
 			tx.In(key.Scope, func() { s.images.Delete(tx, i.ID) })
 		}
 	}
-}
-
-// contentUsed tells whether another image stands on the same content.
-func (s *Service) contentUsed(i Image) bool {
-	for key, other := range s.images.Everywhere() {
-		if key.ID != i.ID && other.Content == i.Content && other.State != imageDeregistered {
-			return true
-		}
-	}
-	return false
-}
-
-// DeregisterImage takes an image away. Instances made of it live on.
-func (s *Service) DeregisterImage(tx *cloud.Tx, in *shape.DeregisterImageInput) (*shape.DeregisterImageOutput, error) {
-	i, err := s.ownImage(tx, api.Value(in.ImageId))
-	if err != nil {
-		return nil, err
-	}
-	s.bringBack(tx, i)
-	for _, n := range s.pendingFor(tx, i) {
-		s.snapshotOver(tx, n.Content, interrupted)
-	}
-	i.State, i.Changed = imageDeregistered, tx.Now()
-	s.images.Put(tx, i.ID, i)
-	s.tags.Delete(tx, i.ID)
-	s.tags.Delete(tx, i.SnapshotID)
-	tx.At(Name, kindImage, i.ID, time.Time{})
-	if !s.contentUsed(i) {
-		tx.Wish(DeleteImage{ImageID: i.Content})
-	}
-	return &shape.DeregisterImageOutput{Return: new(true)}, nil
-}
-
-// CopyImage makes another image of the same content, from this region or another one: all of them share the host.
-func (s *Service) CopyImage(tx *cloud.Tx, in *shape.CopyImageInput) (*shape.CopyImageOutput, error) {
-	tags, err := specTags(in.TagSpecifications, "image", "snapshot")
-	if err != nil {
-		return nil, err
-	}
-	id := api.Value(in.SourceImageId)
-	var source Image
-	there := false
-	var sourceTags []Tag
-	tx.In(cloud.Scope{Account: tx.Scope.Account, Region: api.Value(in.SourceRegion)}, func() {
-		source, there = s.Image(tx, id)
-		sourceTags = s.Tags(tx, id)
-	})
-	switch {
-	case !there:
-		return nil, noImage([]string{id})
-	case source.State != imageAvailable:
-		return nil, api.Errorf("InvalidAMIID.Unavailable", "The image ID '%s' is not available", id)
-	case source.BuiltIn:
-		return nil, api.Errorf("InvalidRequest", "You do not have permission to access the storage of this ami")
-	}
-	if err := s.imageName(tx, api.Value(in.Name)); err != nil {
-		return nil, err
-	}
-	copied := source
-	copied.Name, copied.SourceImageID, copied.SourceRegion = *in.Name, id, *in.SourceRegion
-	copied.Public, copied.LaunchAccounts, copied.SourceInstanceID = false, nil, ""
-	if in.Description != nil {
-		copied.Description = *in.Description
-	}
-	copied = s.newImage(tx, copied)
-	copied.State = imageAvailable // the content is there already
-	s.images.Put(tx, copied.ID, copied)
-	if api.Value(in.CopyImageTags) {
-		s.Tag(tx, copied.ID, userTags(sourceTags))
-	}
-	s.Tag(tx, copied.ID, tags)
-	return &shape.CopyImageOutput{ImageId: new(copied.ID)}, nil
-}
-
-// DescribeImageAttribute gives one attribute of an image.
-func (s *Service) DescribeImageAttribute(tx *cloud.Tx, in *shape.DescribeImageAttributeInput) (*shape.DescribeImageAttributeOutput, error) {
-	id := api.Value(in.ImageId)
-	i, ok := s.Image(tx, id)
-	if !ok {
-		return nil, noImage([]string{id})
-	}
-	out := &shape.DescribeImageAttributeOutput{ImageId: new(id)}
-	switch attribute := api.Value(in.Attribute); attribute {
-	case "description":
-		out.Description = &shape.AttributeValue{Value: optional(i.Description)}
-	case "launchPermission":
-		if i.Owner != tx.Scope.Account {
-			return nil, api.Errorf("AuthFailure", "Not authorized for image:%s", id)
-		}
-		out.LaunchPermissions = []shape.LaunchPermission{}
-		if i.Public {
-			out.LaunchPermissions = append(out.LaunchPermissions, shape.LaunchPermission{Group: new("all")})
-		}
-		for _, account := range i.LaunchAccounts {
-			out.LaunchPermissions = append(out.LaunchPermissions, shape.LaunchPermission{UserId: new(account)})
-		}
-	case "blockDeviceMapping":
-		out.BlockDeviceMappings = i.mappings()
-	case "sriovNetSupport":
-		out.SriovNetSupport = &shape.AttributeValue{Value: new("simple")}
-	case "bootMode":
-		out.BootMode = &shape.AttributeValue{Value: new("uefi-preferred")}
-	case "imdsSupport":
-		out.ImdsSupport = &shape.AttributeValue{Value: optional(i.ImdsSupport)}
-	case "lastLaunchedTime":
-		out.LastLaunchedTime = &shape.AttributeValue{}
-		if !i.LastLaunched.IsZero() {
-			out.LastLaunchedTime.Value = new(stamp(i.LastLaunched)[0])
-		}
-	case "productCodes":
-		out.ProductCodes = []shape.ProductCode{}
-	default:
-		return nil, api.Errorf("InvalidParameterValue", "Value (%s) for parameter attribute is invalid. Unknown attribute.", attribute)
-	}
-	return out, nil
-}
-
-// ModifyImageAttribute changes an own image's description, metadata support or who may launch it.
-func (s *Service) ModifyImageAttribute(tx *cloud.Tx, in *shape.ModifyImageAttributeInput) (*shape.ModifyImageAttributeOutput, error) {
-	i, err := s.ownImage(tx, api.Value(in.ImageId))
-	if err != nil {
-		return nil, err
-	}
-	attribute := api.Value(in.Attribute)
-	switch {
-	case in.Description != nil:
-		i.Description = api.Value(in.Description.Value)
-	case attribute == "description":
-		i.Description = api.Value(in.Value)
-	case in.ImdsSupport != nil:
-		i.ImdsSupport = api.Value(in.ImdsSupport.Value)
-	case attribute == "imdsSupport":
-		i.ImdsSupport = api.Value(in.Value)
-	case in.LaunchPermission != nil:
-		for _, p := range in.LaunchPermission.Add {
-			i.permit(api.Value(p.Group), api.Value(p.UserId), true)
-		}
-		for _, p := range in.LaunchPermission.Remove {
-			i.permit(api.Value(p.Group), api.Value(p.UserId), false)
-		}
-	case attribute == "launchPermission" || in.UserIds != nil || in.UserGroups != nil:
-		for _, group := range in.UserGroups {
-			i.permit(group, "", api.Value(in.OperationType) != "remove")
-		}
-		for _, user := range in.UserIds {
-			i.permit("", user, api.Value(in.OperationType) != "remove")
-		}
-	default:
-		return nil, api.Errorf("InvalidParameterCombination", "The request must contain one of description, launchPermission or imdsSupport")
-	}
-	s.images.Put(tx, i.ID, i)
-	return &shape.ModifyImageAttributeOutput{}, nil
-}
-
-// permit gives or takes the right to launch the image.
-func (i *Image) permit(group, account string, may bool) {
-	if group == "all" {
-		i.Public = may
-	}
-	if account == "" {
-		return
-	}
-	others := slices.DeleteFunc(slices.Clone(i.LaunchAccounts), func(a string) bool { return a == account })
-	if may {
-		others = append(others, account)
-	}
-	i.LaunchAccounts = others
 }

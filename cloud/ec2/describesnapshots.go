@@ -44,7 +44,9 @@ func (s *Service) visibleSnapshots(tx *cloud.Tx) []Snapshot {
 		}
 	}
 	for _, i := range s.visibleImages(tx) {
-		all = append(all, i.snapshot())
+		if _, _, kept := s.snapshotIDs.Find(i.SnapshotID); !kept {
+			all = append(all, i.snapshot())
+		}
 	}
 	all = slices.DeleteFunc(all, func(n Snapshot) bool { return n.State == snapshotDeleted })
 	slices.SortFunc(all, func(a, b Snapshot) int { return strings.Compare(a.ID, b.ID) })
@@ -83,7 +85,7 @@ func (s *Service) snapshotShape(tx *cloud.Tx, n Snapshot) shape.Snapshot {
 	out := shape.Snapshot{
 		SnapshotId: new(n.ID), OwnerId: new(n.Owner), OwnerAlias: optional(n.alias()), Description: new(n.Description), State: new(n.State),
 		StateMessage: optional(n.Message), Progress: new(n.progress()), StartTime: new(n.Created), VolumeSize: new(int32(n.Size)),
-		Encrypted: new(n.Encrypted), StorageTier: new("standard"), VolumeId: new(n.VolumeID), Tags: tagShapes(s.Tags(tx, n.ID)),
+		Encrypted: new(n.Encrypted), KmsKeyId: optional(n.KmsKeyID), StorageTier: new("standard"), VolumeId: new(n.VolumeID), Tags: tagShapes(s.Tags(tx, n.ID)),
 	}
 	if !n.Completed.IsZero() {
 		out.CompletionTime = new(n.Completed)

@@ -67,6 +67,9 @@ func (s *Service) allVolumes(tx *cloud.Tx, ids []string, fields fields[Volume], 
 
 // DescribeVolumes lists volumes, those of instances' roots among them.
 func (s *Service) DescribeVolumes(tx *cloud.Tx, in *shape.DescribeVolumesInput) (*shape.DescribeVolumesOutput, error) {
+	if in.VolumeIds != nil && in.MaxResults != nil {
+		return nil, api.Errorf("InvalidParameterCombination", "The parameter volumeIds cannot be used with the parameter maxResults")
+	}
 	found, err := s.allVolumes(tx, in.VolumeIds, volumeFields, in.Filters)
 	if err != nil {
 		return nil, err
@@ -84,6 +87,7 @@ func (s *Service) volumeShape(tx *cloud.Tx, v Volume) shape.Volume {
 		VolumeId: new(v.ID), Size: new(int32(v.Size)), SnapshotId: new(v.SnapshotID), VolumeType: new(v.Type), State: new(v.State),
 		Encrypted: new(v.Encrypted), AvailabilityZone: new(v.Zone), AvailabilityZoneId: new(ZoneID(v.Zone)), CreateTime: new(v.Created),
 		Iops: optional(int32(v.Iops)), Throughput: optional(int32(v.Throughput)), MultiAttachEnabled: new(false), Tags: tagShapes(s.Tags(tx, v.ID)),
+		KmsKeyId: optional(v.KmsKeyID),
 	}
 	if v.Attachment.InstanceID != "" {
 		out.Attachments = []shape.VolumeAttachment{v.attachmentShape()}

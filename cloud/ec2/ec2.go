@@ -94,7 +94,8 @@ type Service struct {
 	snapshotIDs      cloud.Index[Snapshot]
 	snapshotContents cloud.Index[Snapshot]
 	sharedSnapshots  cloud.Index[Snapshot]
-	imageDevices     cloud.Index[Image] // by the snapshots that their volumes are made of
+	imageContents    cloud.Index[Image]
+	imageSnapshots   cloud.Index[Image] // by the snapshots that their volumes, the roots too, are made of
 
 	instanceFilters fields[Instance]
 	operations      []cloud.Operation

@@ -41,8 +41,10 @@ type Image struct {
 	Imported              bool // its content comes from outside: nothing to wish for
 	RootDevice            string
 	SnapshotID            string
-	Size                  int   // GiB of the root volume
-	Bytes                 int64 // that the content takes
+	Size                  int         // GiB of the root volume
+	Root                  BlockDevice `json:",omitzero"`  // the rest of the root volume: its type (gp3 if it is not said), speeds and encryption
+	RootVolumeID          string      `json:",omitempty"` // that SnapshotID was taken of
+	Bytes                 int64       // that the content takes
 	Devices               []BlockDevice
 	Public                bool
 	LaunchAccounts        []string // who may launch it besides the owner
@@ -113,15 +115,39 @@ var imageFields = fields[Image]{
 	"platform-details":                 func(*cloud.Tx, Image) []string { return one("Linux/UNIX") },
 	"root-device-name":                 func(_ *cloud.Tx, i Image) []string { return one(i.RootDevice) },
 	"root-device-type":                 func(*cloud.Tx, Image) []string { return one("ebs") },
+	"source-image-id":                  func(_ *cloud.Tx, i Image) []string { return one(i.SourceImageID) },
+	"source-image-region":              func(_ *cloud.Tx, i Image) []string { return one(i.SourceRegion) },
 	"source-instance-id":               func(_ *cloud.Tx, i Image) []string { return one(i.SourceInstanceID) },
+	"sriov-net-support":                func(*cloud.Tx, Image) []string { return one("simple") },
+	"state-reason-code":                func(_ *cloud.Tx, i Image) []string { return one(i.StateReason.Code) },
+	"state-reason-message":             func(_ *cloud.Tx, i Image) []string { return one(i.StateReason.Message) },
+	"image-allowed":                    func(*cloud.Tx, Image) []string { return yes(true) },
+	"free-tier-eligible":               func(*cloud.Tx, Image) []string { return yes(false) },
+	"kernel-id":                        func(*cloud.Tx, Image) []string { return nil },
+	"product-code":                     func(*cloud.Tx, Image) []string { return nil },
+	"product-code.type":                func(*cloud.Tx, Image) []string { return nil },
+	"ramdisk-id":                       func(*cloud.Tx, Image) []string { return nil },
+	"tpm-support":                      func(*cloud.Tx, Image) []string { return nil },
 	"state":                            func(_ *cloud.Tx, i Image) []string { return one(i.State) },
 	"virtualization-type":              func(*cloud.Tx, Image) []string { return one("hvm") },
-	"block-device-mapping.snapshot-id": func(_ *cloud.Tx, i Image) []string { return one(i.SnapshotID) },
-	"block-device-mapping.device-name": func(_ *cloud.Tx, i Image) []string { return one(i.RootDevice) },
-	"block-device-mapping.delete-on-termination": func(*cloud.Tx, Image) []string { return yes(true) },
-	"block-device-mapping.encrypted":             func(*cloud.Tx, Image) []string { return yes(false) },
-	"block-device-mapping.volume-size":           func(_ *cloud.Tx, i Image) []string { return one(strconv.Itoa(i.Size)) },
-	"block-device-mapping.volume-type":           func(*cloud.Tx, Image) []string { return one("gp3") },
+	"block-device-mapping.snapshot-id": ofDevices(func(d BlockDevice) string { return d.SnapshotID }),
+	"block-device-mapping.device-name": ofDevices(func(d BlockDevice) string { return d.Device }),
+	"block-device-mapping.delete-on-termination": ofDevices(func(d BlockDevice) string {
+		return strconv.FormatBool(api.Value(d.DeleteOnTermination))
+	}),
+	"block-device-mapping.encrypted":   ofDevices(func(d BlockDevice) string { return strconv.FormatBool(d.Encrypted) }),
+	"block-device-mapping.volume-size": ofDevices(func(d BlockDevice) string { return strconv.Itoa(d.Size) }),
+	"block-device-mapping.volume-type": ofDevices(func(d BlockDevice) string { return d.Type }),
+}
+
+// ofDevices is a filter's view of one thing about each of an image's block devices.
+func ofDevices(get func(BlockDevice) string) func(*cloud.Tx, Image) []string {
+	return func(_ *cloud.Tx, i Image) (all []string) {
+		for _, d := range i.blockDevices() {
+			all = append(all, get(d))
+		}
+		return all
+	}
 }
 
 func (i Image) location() string {
@@ -217,19 +243,33 @@ func (s *Service) imageShape(tx *cloud.Tx, i Image) shape.Image {
 	return out
 }
 
-// mappings are the image's block devices, the root first.
-func (i Image) mappings() []shape.BlockDeviceMapping {
-	all := []shape.BlockDeviceMapping{{
-		DeviceName: new(i.RootDevice),
-		Ebs: &shape.EbsBlockDevice{
-			DeleteOnTermination: new(true), Encrypted: new(false), SnapshotId: new(i.SnapshotID), VolumeSize: new(int32(i.Size)),
-			VolumeType: new("gp3"), Iops: new(int32(3000)), Throughput: new(int32(125)),
-		},
-	}}
-	for _, d := range i.Devices {
+// root is what a launch of the image makes its root volume of.
+func (i Image) root() BlockDevice {
+	d := i.Root
+	d.Device, d.SnapshotID, d.Size = i.RootDevice, i.SnapshotID, i.Size
+	if d.Type == "" {
+		d.Type, d.Iops, d.Throughput = "gp3", 3000, leastThroughput
+	}
+	if d.DeleteOnTermination == nil { // EC-IN-04
+		d.DeleteOnTermination = new(true)
+	}
+	return d
+}
+
+// blockDevices are the root and the others.
+func (i Image) blockDevices() []BlockDevice { return append([]BlockDevice{i.root()}, i.Devices...) }
+
+// mappings show the image's block devices.
+func (i Image) mappings() (all []shape.BlockDeviceMapping) {
+	for _, d := range i.blockDevices() {
 		all = append(all, d.shape())
 	}
 	return all
+}
+
+// hasSnapshot tells whether a volume other than the root is made of a snapshot.
+func (i Image) hasSnapshot(id string) bool {
+	return id != "" && slices.ContainsFunc(i.Devices, func(d BlockDevice) bool { return d.SnapshotID == id })
 }
 
 // snapshotImage finds the own image whose root snapshot has an ID.

@@ -131,12 +131,12 @@ func TestImagesAreForgotten(t *testing.T) {
 	}
 	copied := call[shape.CopyImageOutput](w, &shape.CopyImageInput{SourceImageId: image, SourceRegion: new("us-east-1"), Name: new("two")}).ImageId
 	before := len(w.wishes)
-	call[shape.DeregisterImageOutput](w, &shape.DeregisterImageInput{ImageId: image})
+	w.forget(*image)
 	if len(w.wishes) != before {
 		t.Error("the content is still used by the copy")
 	}
 	w.refused(&shape.DescribeImagesInput{ImageIds: []string{*image}}, "InvalidAMIID.NotFound")
-	call[shape.DeregisterImageOutput](w, &shape.DeregisterImageInput{ImageId: copied})
+	w.forget(*copied)
 	if got := w.wishes[len(w.wishes)-1]; got != (DeleteImage{ImageID: *image}) {
 		t.Errorf("%+v", got)
 	}
@@ -147,9 +147,25 @@ func TestImagesAreForgotten(t *testing.T) {
 	}
 	w.now = w.now.Add(time.Minute)
 	w.observe(Inventory{Began: w.now, Instances: []Seen{{id, Stopped, ""}}})
-	if n := w.s.images.Len(); n != 0 {
-		t.Errorf("%d images are left", n)
+	if n := w.s.images.Len() + w.s.snapshots.Len(); n != 0 {
+		t.Errorf("%d images and snapshots are left", n)
 	}
+}
+
+// rootSnapshot is that of an image.
+func (w *world) rootSnapshot(image string) string {
+	w.t.Helper()
+	return *call[shape.DescribeImagesOutput](w, &shape.DescribeImagesInput{ImageIds: []string{image}}).Images[0].BlockDeviceMappings[0].Ebs.SnapshotId
+}
+
+// forget does what clean-up scripts do: an image goes, then its snapshot.
+func (w *world) forget(image string) {
+	w.t.Helper()
+	snapshot := w.rootSnapshot(image)
+	w.refused(&shape.DeleteSnapshotInput{SnapshotId: &snapshot}, "InvalidSnapshot.InUse")
+	call[shape.DeregisterImageOutput](w, &shape.DeregisterImageInput{ImageId: &image})
+	call[shape.DeleteSnapshotOutput](w, &shape.DeleteSnapshotInput{SnapshotId: &snapshot})
+	w.refused(&shape.DeleteSnapshotInput{SnapshotId: &snapshot}, "InvalidSnapshot.NotFound")
 }
 
 func TestFailedImage(t *testing.T) {

@@ -57,7 +57,8 @@ type plan struct {
 	kind    InstanceType
 	subnet  Subnet
 	groups  []string
-	devices []Device // the root first
+	devices []Device   // the root first
+	sources []Snapshot // of each of them
 
 	profileID string
 }

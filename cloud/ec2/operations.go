@@ -106,12 +106,12 @@ func (s *Service) makeOperations() []cloud.Operation {
 func (s *Service) storageOperations() []cloud.Operation {
 	return []cloud.Operation{
 		handle(s, "AttachVolume", s.AttachVolume),
-		handle(s, "CopyImage", s.CopyImage).But("Encrypted and KmsKeyId are not kept: nothing is encrypted"),
-		handle(s, "CopySnapshot", s.CopySnapshot).But("KmsKeyId and CompletionDurationMinutes are not kept, and nothing is encrypted; snapshots of root volumes are refused: CopyImage copies them"),
+		handle(s, "CopyImage", s.CopyImage).But("encryption is stored"),
+		handle(s, "CopySnapshot", s.CopySnapshot).But("encryption is stored; CompletionDurationMinutes is not kept"),
 		handle(s, "CreateImage", s.CreateImage),
-		handle(s, "CreateSnapshot", s.CreateSnapshot).But("a root volume's snapshot cannot be made a volume of"),
+		handle(s, "CreateSnapshot", s.CreateSnapshot).But("no volume can be made of a root volume's snapshot: RegisterImage makes an image of it"),
 		handle(s, "CreateSnapshots", s.CreateSnapshots).But("the volumes are taken one after the other, not at one instant"),
-		handle(s, "CreateVolume", s.CreateVolume).But("types, speeds and encryption are stored; KmsKeyId and VolumeInitializationRate are not kept; MultiAttachEnabled is refused"),
+		handle(s, "CreateVolume", s.CreateVolume).But("types, speeds and encryption are stored; VolumeInitializationRate is not kept; MultiAttachEnabled is refused"),
 		handle(s, "DeleteSnapshot", s.DeleteSnapshot),
 		handle(s, "DeleteVolume", s.DeleteVolume),
 		handle(s, "DescribeSnapshotAttribute", s.DescribeSnapshotAttribute),
@@ -119,11 +119,12 @@ func (s *Service) storageOperations() []cloud.Operation {
 		handle(s, "DescribeVolumeAttribute", s.DescribeVolumeAttribute),
 		handle(s, "DescribeVolumeStatus", s.DescribeVolumeStatus),
 		handle(s, "DescribeVolumes", s.DescribeVolumes),
-		handle(s, "DescribeVolumesModifications", s.DescribeVolumesModifications).But("changes of root volumes are not remembered"),
+		handle(s, "DescribeVolumesModifications", s.DescribeVolumesModifications),
 		handle(s, "DetachVolume", s.DetachVolume).But("a root volume is refused, also of a stopped instance"),
 		handle(s, "ModifySnapshotAttribute", s.ModifySnapshotAttribute),
 		handle(s, "ModifyVolume", s.ModifyVolume).But("Size is real, but for root volumes, which have no bounds; type and speeds are stored; there is no limit of changes per day and no state optimizing"),
 		handle(s, "ModifyVolumeAttribute", s.ModifyVolumeAttribute).StoredOnly("AutoEnableIO is stored: there are no faults that would disable it"),
+		handle(s, "RegisterImage", s.RegisterImage).But("the root's snapshot must be that of a root volume; ImageLocation is refused; Architecture is x86_64 if it is not said; boot modes, TpmSupport and UefiData are not kept"),
 		handle(s, "ResetSnapshotAttribute", s.ResetSnapshotAttribute),
 	}
 }

@@ -31,12 +31,16 @@ type Snapshot struct {
 	Created, Completed        time.Time
 	Changed                   time.Time // of the state, or of the last wish: older facts do not count
 	Encrypted                 bool
+	KmsKeyID                  string `json:",omitempty"` // ARN
 	Content                   string // what the driver knows it as: copies share it
 	Root                      bool   // of a root volume: for the driver, an image
 	ImageID                   string // that it is taken for; what becomes of that becomes of it
 	Public                    bool
 	Accounts                  []string // that may make volumes of it besides the owner
 }
+
+// copiedVolume is what snapshots are of that were not taken of a volume here.
+const copiedVolume = "vol-ffffffff"
 
 func noSnapshot(id string) error {
 	if !wellFormed("snap-", id) {
@@ -71,17 +75,12 @@ func (s *Service) ownSnapshot(tx *cloud.Tx, id string) (Snapshot, bool) {
 	return i.snapshot(), ok
 }
 
-// snapshotContent is what the driver knows a snapshot as.
-func (s *Service) snapshotContent(tx *cloud.Tx, id string) string {
-	n, _ := s.Snapshot(tx, id)
-	return n.Content
-}
-
 // snapshot makes up the row of an image's root snapshot.
 func (i Image) snapshot() Snapshot {
 	n := Snapshot{
-		ID: i.SnapshotID, VolumeID: "vol-ffffffff", Description: i.snapshotDescription(), Owner: i.Owner, Region: i.Region, State: snapshotCompleted,
-		Size: i.Size, Created: i.Created, Completed: i.Created, Content: i.Content, Root: true, ImageID: i.ID, Public: i.Public, Accounts: i.LaunchAccounts,
+		ID: i.SnapshotID, VolumeID: cmp.Or(i.RootVolumeID, copiedVolume), Description: i.snapshotDescription(), Owner: i.Owner, Region: i.Region,
+		State: snapshotCompleted, Size: i.Size, Created: i.Created, Completed: i.Created, Encrypted: i.Root.Encrypted, KmsKeyID: i.Root.KmsKeyID,
+		Content: i.Content, Root: true, ImageID: i.ID, Public: i.Public, Accounts: i.LaunchAccounts,
 	}
 	switch i.State {
 	case imagePending:
@@ -96,7 +95,7 @@ func (i Image) snapshot() Snapshot {
 func (s *Service) newSnapshot(tx *cloud.Tx, v Volume, description string, tags []Tag) Snapshot {
 	n := Snapshot{
 		ID: tx.ID("snap-"), VolumeID: v.ID, Description: description, Owner: tx.Scope.Account, Region: tx.Scope.Region, State: snapshotPending,
-		Size: v.Size, Created: tx.Now().Truncate(time.Millisecond), Changed: tx.Now(), Encrypted: v.Encrypted, Root: v.Root,
+		Size: v.Size, Created: tx.Now().Truncate(time.Millisecond), Changed: tx.Now(), Encrypted: v.Encrypted, KmsKeyID: v.KmsKeyID, Root: v.Root,
 	}
 	n.Content = n.ID
 	s.snapshots.Put(tx, n.ID, n)
@@ -189,17 +188,22 @@ func (s *Service) CopySnapshot(tx *cloud.Tx, in *shape.CopySnapshotInput) (*shap
 		return nil, noSnapshot(id)
 	case source.State != snapshotCompleted:
 		return nil, api.Errorf("IncorrectState", "Snapshot is in invalid state - %s", source.State)
-	case source.Root:
-		return nil, api.Errorf("UnsupportedOperation", "The snapshot '%s' is of a root volume: copy its image instead.", id)
 	}
-	n := source
-	n.ID, n.Owner, n.Region, n.Public, n.Accounts, n.ImageID = tx.ID("snap-"), tx.Scope.Account, tx.Scope.Region, false, nil, ""
-	n.VolumeID, n.Encrypted = "vol-ffffffff", n.Encrypted || api.Value(in.Encrypted)
-	n.Description = cmp.Or(api.Value(in.Description), "[Copied "+id+" from "+api.Value(in.SourceRegion)+"]")
-	n.Created, n.Completed, n.Changed = tx.Now().Truncate(time.Millisecond), tx.Now().Truncate(time.Millisecond), tx.Now()
-	s.snapshots.Put(tx, n.ID, n)
+	if source.Encrypted, source.KmsKeyID, err = encryption(tx, api.Value(in.Encrypted), api.Value(in.KmsKeyId), source); err != nil {
+		return nil, err
+	}
+	n := s.copySnapshot(tx, source, cmp.Or(api.Value(in.Description), "[Copied "+id+" from "+api.Value(in.SourceRegion)+"]"))
 	s.Tag(tx, n.ID, tags)
 	return &shape.CopySnapshotOutput{SnapshotId: new(n.ID), Tags: tagShapes(s.Tags(tx, n.ID))}, nil
+}
+
+// copySnapshot makes a snapshot of the scope with the content of another one.
+func (s *Service) copySnapshot(tx *cloud.Tx, n Snapshot, description string) Snapshot {
+	now := tx.Now().Truncate(time.Millisecond)
+	n.ID, n.Owner, n.Region, n.Public, n.Accounts, n.ImageID = tx.ID("snap-"), tx.Scope.Account, tx.Scope.Region, false, nil, ""
+	n.VolumeID, n.Description, n.Created, n.Completed, n.Changed = copiedVolume, description, now, now, tx.Now()
+	s.snapshots.Put(tx, n.ID, n)
+	return n
 }
 
 // DeleteSnapshot takes a snapshot away that no image stands on. Volumes made of it live on.
@@ -212,36 +216,38 @@ func (s *Service) DeleteSnapshot(tx *cloud.Tx, in *shape.DeleteSnapshotInput) (*
 		}
 		return nil, noSnapshot(id)
 	}
-	user := ""
-	if n.Root {
-		user = n.ImageID
-	}
-	for _, i := range s.imageDevices.Each(tx, id) {
-		if i.State != imageDeregistered && i.State != imageFailed {
-			user = i.ID
-		}
-	}
-	if user != "" {
+	if user := s.snapshotUser(tx, id); user != "" {
 		return nil, api.Errorf("InvalidSnapshot.InUse", "The snapshot %s is currently in use by %s", id, user)
 	}
-	s.tags.Delete(tx, id)
-	n.State, n.Changed = snapshotDeleted, tx.Now()
-	s.snapshots.Put(tx, id, n)
-	s.forgetContent(tx, n)
+	s.deleteSnapshot(tx, n)
 	return &shape.DeleteSnapshotOutput{}, nil
 }
 
-// forgetContent wishes that the content of a deleted snapshot is forgotten, or drops the row if copies stand on it still.
-func (s *Service) forgetContent(tx *cloud.Tx, n Snapshot) {
-	for _, other := range s.snapshotContents.Index.Each(n.Content, "") {
-		if other.State != snapshotDeleted {
-			s.snapshots.Delete(tx, n.ID)
-			return
+// snapshotUser gives an image that stands on a snapshot; empty if there is none.
+func (s *Service) snapshotUser(tx *cloud.Tx, id string) string {
+	for _, i := range s.imageSnapshots.Each(tx, id) {
+		if i.State != imageDeregistered && i.State != imageFailed {
+			return i.ID
 		}
 	}
-	if n.Root {
+	return ""
+}
+
+func (s *Service) deleteSnapshot(tx *cloud.Tx, n Snapshot) {
+	s.tags.Delete(tx, n.ID)
+	n.State, n.Changed = snapshotDeleted, tx.Now()
+	s.snapshots.Put(tx, n.ID, n)
+	s.forgetContent(tx, n)
+}
+
+// forgetContent wishes that the content of a deleted snapshot is forgotten, or drops the row if something stands on it still.
+func (s *Service) forgetContent(tx *cloud.Tx, n Snapshot) {
+	switch {
+	case s.contentUsed(n.Content):
+		s.snapshots.Delete(tx, n.ID)
+	case n.Root:
 		tx.Wish(DeleteImage{ImageID: n.Content})
-	} else {
+	default:
 		tx.Wish(DeleteSnapshotData{ID: n.Content})
 	}
 }
@@ -303,11 +309,9 @@ func (s *Service) snapshotsSeen(tx *cloud.Tx, f Inventory) {
 			tx.Wish(DeleteSnapshotData{ID: x.ID}) // a zombie
 		}
 	}
-	for _, id := range f.Images {
-		if !strings.HasPrefix(id, "snap-") {
-			continue
-		}
-		if seen[id] = (SeenSnapshot{ID: id}); len(s.withContent(id)) == 0 {
+	for _, id := range f.Images { // of root volumes; what is left of images is theirs to forget
+		seen[id] = SeenSnapshot{ID: id}
+		if strings.HasPrefix(id, "snap-") && len(s.withContent(id)) == 0 && !s.contentUsed(id) {
 			tx.Wish(DeleteImage{ImageID: id})
 		}
 	}

@@ -135,6 +135,7 @@ func (v TemplateVersion) Request() (LaunchRequest, error) {
 		if e := m.Ebs; e != nil {
 			b.SnapshotID, b.Type, b.Size, b.Iops = api.Value(e.SnapshotId), api.Value(e.VolumeType), int(api.Value(e.VolumeSize)), int(api.Value(e.Iops))
 			b.Throughput, b.Encrypted, b.DeleteOnTermination = int(api.Value(e.Throughput)), api.Value(e.Encrypted), e.DeleteOnTermination
+			b.KmsKeyID = api.Value(e.KmsKeyId)
 		}
 		r.BlockDevices = append(r.BlockDevices, b)
 	}
@@ -360,10 +361,7 @@ func (s *Service) RequestOf(tx *cloud.Tx, id string) (LaunchRequest, bool) {
 		ShutdownBehaviour: i.ShutdownBehaviour, AssociatePublicIP: new(i.AutoPublicIP), SubnetID: i.SubnetID, Zone: i.Zone, Tags: s.Tags(tx, id),
 	}
 	for _, v := range i.Volumes {
-		r.BlockDevices = append(r.BlockDevices, BlockDevice{
-			Device: v.Device, SnapshotID: v.SnapshotID, Type: v.Type, Size: v.Size, Iops: v.Iops, Throughput: v.Throughput, Encrypted: v.Encrypted,
-			DeleteOnTermination: new(v.DeleteOnTermination),
-		})
+		r.BlockDevices = append(r.BlockDevices, v.blockDevice())
 	}
 	return r, true
 }
@@ -398,9 +396,10 @@ func (s *Service) GetLaunchTemplateData(tx *cloud.Tx, in *shape.GetLaunchTemplat
 		d.IamInstanceProfile = &shape.LaunchTemplateIamInstanceProfileSpecification{Arn: new(i.IamProfile)}
 	}
 	for _, v := range i.Volumes {
+		e := v.blockDevice().shape().Ebs
 		d.BlockDeviceMappings = append(d.BlockDeviceMappings, shape.LaunchTemplateBlockDeviceMapping{DeviceName: new(v.Device), Ebs: &shape.LaunchTemplateEbsBlockDevice{
-			DeleteOnTermination: new(v.DeleteOnTermination), Encrypted: new(v.Encrypted), SnapshotId: new(v.SnapshotID), VolumeSize: new(int32(v.Size)),
-			VolumeType: new(v.Type), Iops: optional(int32(v.Iops)), Throughput: optional(int32(v.Throughput)),
+			DeleteOnTermination: e.DeleteOnTermination, Encrypted: e.Encrypted, KmsKeyId: e.KmsKeyId, SnapshotId: e.SnapshotId, VolumeSize: e.VolumeSize,
+			VolumeType: e.VolumeType, Iops: e.Iops, Throughput: e.Throughput,
 		}})
 	}
 	if tags := s.Tags(tx, i.ID); len(tags) > 0 {

@@ -3,7 +3,6 @@ package ec2
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/billow-cloud/billow/api"
@@ -62,6 +61,7 @@ type Volume struct {
 	Size             int // GiB
 	Iops, Throughput int
 	Encrypted        bool
+	KmsKeyID         string `json:",omitempty"` // ARN
 	AutoEnableIO     bool
 	ClientToken      string
 	Root             bool // never in a row: made up for an instance's root volume
@@ -88,14 +88,6 @@ type Modification struct {
 	Began, Ended time.Time
 }
 
-// Measure is what ModifyVolume can change.
-type Measure struct {
-	Type                   string
-	Size, Iops, Throughput int
-}
-
-func (v Volume) measure() Measure { return Measure{v.Type, v.Size, v.Iops, v.Throughput} }
-
 func (s *Service) indexVolumes() {
 	s.volumeIDs, s.snapshotIDs = s.volumes.ByID(), s.snapshots.ByID()
 	s.volumeTokens = s.volumes.Index(func(_ string, v Volume) []string {
@@ -111,8 +103,9 @@ func (s *Service) indexVolumes() {
 		}
 		return n.Accounts
 	})
-	s.imageDevices = s.images.Index(func(_ string, i Image) []string {
-		var all []string
+	s.imageContents = s.images.Index(func(_ string, i Image) []string { return one(i.Content) })
+	s.imageSnapshots = s.images.Index(func(_ string, i Image) []string {
+		all := one(i.SnapshotID)
 		for _, d := range i.Devices {
 			if d.SnapshotID != "" {
 				all = append(all, d.SnapshotID)
@@ -126,7 +119,7 @@ func (s *Service) indexVolumes() {
 func (v Volume) device() Device {
 	d := Device{
 		Device: v.Attachment.Device, ID: v.ID, SnapshotID: v.SnapshotID, Type: v.Type, Size: v.Size, Iops: v.Iops, Throughput: v.Throughput,
-		Encrypted: v.Encrypted, DeleteOnTermination: v.Attachment.DeleteOnTermination, Attached: v.Attachment.Since,
+		Encrypted: v.Encrypted, KmsKeyID: v.KmsKeyID, DeleteOnTermination: v.Attachment.DeleteOnTermination, Attached: v.Attachment.Since,
 	}
 	if v.Attachment.State != isOn {
 		d.Status = v.Attachment.State
@@ -137,11 +130,15 @@ func (v Volume) device() Device {
 // rootVolume makes up the row of an instance's root volume.
 func rootVolume(i Instance) Volume {
 	d := i.Volumes[0]
-	return Volume{
+	v := Volume{
 		ID: d.ID, Zone: i.Zone, State: volumeInUse, Created: d.Attached, SnapshotID: d.SnapshotID, Type: d.Type, Size: d.Size, Iops: d.Iops,
-		Throughput: d.Throughput, Encrypted: d.Encrypted, Root: true,
+		Throughput: d.Throughput, Encrypted: d.Encrypted, KmsKeyID: d.KmsKeyID, Root: true,
 		Attachment: Attachment{InstanceID: i.ID, Device: d.Device, State: isOn, Since: d.Attached, DeleteOnTermination: d.DeleteOnTermination},
 	}
+	if d.Modification != nil {
+		v.Modification = *d.Modification
+	}
+	return v
 }
 
 func noVolume(id string) error {
@@ -247,43 +244,6 @@ func (s *Service) reconcileVolume(tx *cloud.Tx, id string) {
 	tx.At(Name, kindVolume, id, v.due())
 }
 
-// limits are what the types of volumes can be (GiB, IOPS, MiB/s).
-var limits = map[string]struct{ least, most, iops, throughput int }{
-	"standard": {1, 1024, 0, 0}, "gp2": {1, 16384, 0, 0}, "gp3": {1, 65536, 80000, 2000}, "io1": {4, 16384, 64000, 0}, "io2": {4, 65536, 256000, 0},
-	"st1": {125, 16384, 0, 0}, "sc1": {125, 16384, 0, 0},
-}
-
-// check refuses sizes and speeds that a type cannot have, and fills in what it has by itself.
-func (m *Measure) check() error {
-	m.Type = cmp.Or(m.Type, "gp2")
-	l, known := limits[m.Type]
-	switch {
-	case !known:
-		return api.Errorf("UnknownVolumeType", "Unsupported volume type '%s' for volume creation.", m.Type)
-	case m.Size < l.least:
-		return api.Errorf("InvalidParameterValue", "Volume of %dGiB is too small for volume type %s; minimum is %dGiB.", m.Size, m.Type, l.least)
-	case m.Size > l.most:
-		return api.Errorf("InvalidParameterValue", "Volume of %dGiB is too large for volume type %s; maximum is %dGiB.", m.Size, m.Type, l.most)
-	case m.Iops != 0 && l.iops == 0:
-		return api.Errorf("InvalidParameterCombination", "The parameter iops is not supported for %s volumes.", m.Type)
-	case m.Iops == 0 && strings.HasPrefix(m.Type, "io"):
-		return api.Errorf("MissingParameter", "The request must contain the parameter iops")
-	case m.Iops != 0 && (m.Iops < 100 || m.Iops > l.iops):
-		return api.Errorf("InvalidParameterValue", "Volume iops of %d is out of range for volume type %s; it is from 100 to %d.", m.Iops, m.Type, l.iops)
-	case m.Throughput != 0 && l.throughput == 0:
-		return api.Errorf("InvalidParameterCombination", "The parameter throughput is not supported for %s volumes.", m.Type)
-	case m.Throughput != 0 && (m.Throughput < 125 || m.Throughput > l.throughput):
-		return api.Errorf("InvalidParameterValue", "Throughput (MiBps) of %d is out of range; it is from 125 to %d.", m.Throughput, l.throughput)
-	}
-	switch m.Type {
-	case "gp3":
-		m.Iops, m.Throughput = cmp.Or(m.Iops, 3000), cmp.Or(m.Throughput, 125)
-	case "gp2":
-		m.Iops = min(max(3*m.Size, 100), 16000)
-	}
-	return nil
-}
-
 // CreateVolume makes a volume in a zone, empty or from a snapshot (EC-VO-03).
 func (s *Service) CreateVolume(tx *cloud.Tx, in *shape.CreateVolumeInput) (*shape.CreateVolumeOutput, error) {
 	tags, err := specTags(in.TagSpecifications, "volume")
@@ -308,18 +268,30 @@ func (s *Service) CreateVolume(tx *cloud.Tx, in *shape.CreateVolumeInput) (*shap
 	case in.OutpostArn != nil:
 		return nil, api.Errorf("UnsupportedOperation", "There are no Outposts here.")
 	}
-	size, err := s.volumeSize(tx, api.Value(in.SnapshotId), int(api.Value(in.Size)))
+	source, err := s.volumeSource(tx, api.Value(in.SnapshotId))
 	if err != nil {
 		return nil, err
 	}
-	m := Measure{api.Value(in.VolumeType), size, int(api.Value(in.Iops)), int(api.Value(in.Throughput))}
+	m := Measure{cmp.Or(api.Value(in.VolumeType), "gp2"), int(api.Value(in.Size)), int(api.Value(in.Iops)), int(api.Value(in.Throughput))}
+	switch {
+	case m.Size == 0 && source.ID == "":
+		return nil, api.Errorf("MissingParameter", "The request must contain the parameter size/snapshot")
+	case m.Size == 0:
+		m.Size = source.Size
+	case m.Size < source.Size: // EC-VO-03
+		return nil, api.Errorf("InvalidParameterValue", "Volume of %dGiB is smaller than snapshot '%s', expect size >= %dGiB", m.Size, source.ID, source.Size)
+	}
 	if err := m.check(); err != nil {
 		return nil, err
 	}
+	encrypted, key, err := encryption(tx, api.Value(in.Encrypted), api.Value(in.KmsKeyId), source)
+	if err != nil {
+		return nil, err
+	}
 	v := Volume{
-		ID: tx.ID("vol-"), Zone: zone, State: volumeCreating, Created: tx.Now().Truncate(time.Millisecond), SnapshotID: api.Value(in.SnapshotId),
-		SnapshotContent: s.snapshotContent(tx, api.Value(in.SnapshotId)), Type: m.Type, Size: m.Size, Iops: m.Iops, Throughput: m.Throughput,
-		Encrypted: api.Value(in.Encrypted), ClientToken: token,
+		ID: tx.ID("vol-"), Zone: zone, State: volumeCreating, Created: tx.Now().Truncate(time.Millisecond), SnapshotID: source.ID,
+		SnapshotContent: source.Content, Type: m.Type, Size: m.Size, Iops: m.Iops, Throughput: m.Throughput,
+		Encrypted: encrypted, KmsKeyID: key, ClientToken: token,
 	}
 	s.ask(tx, v, wishCreate)
 	s.Tag(tx, v.ID, tags)
@@ -338,26 +310,21 @@ func (s *Service) zoneNamed(tx *cloud.Tx, zone, id string) (string, error) {
 	return "", api.Errorf("InvalidZone.NotFound", "The zone '%s' does not exist.", cmp.Or(zone, id))
 }
 
-// volumeSize gives the size of a volume of a snapshot (EC-VO-03) or, without one, the size asked for.
-func (s *Service) volumeSize(tx *cloud.Tx, snapshot string, size int) (int, error) {
-	if snapshot == "" {
-		if size == 0 {
-			return 0, api.Errorf("MissingParameter", "The request must contain the parameter size/snapshot")
-		}
-		return size, nil
+// volumeSource gives the snapshot that a volume shall be made of; without an ID, an empty one.
+func (s *Service) volumeSource(tx *cloud.Tx, id string) (Snapshot, error) {
+	if id == "" {
+		return Snapshot{}, nil
 	}
-	n, ok := s.Snapshot(tx, snapshot)
+	n, ok := s.Snapshot(tx, id)
 	switch {
 	case !ok:
-		return 0, noSnapshot(snapshot)
+		return n, noSnapshot(id)
 	case n.State != snapshotCompleted:
-		return 0, api.Errorf("IncorrectState", "Snapshot is in invalid state - %s", n.State)
+		return n, api.Errorf("IncorrectState", "Snapshot is in invalid state - %s", n.State)
 	case n.Root:
-		return 0, api.Errorf("UnsupportedOperation", "The snapshot '%s' is of a root volume, which is the instance's own disk here and no block device: launch an instance from its image instead.", snapshot)
-	case size != 0 && size < n.Size:
-		return 0, api.Errorf("InvalidParameterValue", "Volume of %dGiB is smaller than snapshot '%s', expect size >= %dGiB", size, snapshot, n.Size)
+		return n, api.Errorf("UnsupportedOperation", "The snapshot '%s' is of a root volume, which is the instance's own disk here and no block device: register an image of it (RegisterImage) and launch an instance from that.", id)
 	}
-	return cmp.Or(size, n.Size), nil
+	return n, nil
 }
 
 // DeleteVolume ends a volume that is attached nowhere.
@@ -406,9 +373,9 @@ func (s *Service) ModifyVolume(tx *cloud.Tx, in *shape.ModifyVolumeInput) (*shap
 	v.Modification = Modification{State: "completed", From: v.measure(), To: to, Began: now, Ended: now}
 	switch {
 	case v.Root: // the instance's own disk has no bounds
-		root := &slices.Clone(i.Volumes)[0]
-		root.Type, root.Size, root.Iops, root.Throughput = to.Type, to.Size, to.Iops, to.Throughput
-		i.Volumes = append([]Device{*root}, i.Volumes[1:]...)
+		root := i.Volumes[0]
+		root.Type, root.Size, root.Iops, root.Throughput, root.Modification = to.Type, to.Size, to.Iops, to.Throughput, &v.Modification
+		i.Volumes = append([]Device{root}, i.Volumes[1:]...)
 		s.instances.Put(tx, i.ID, i)
 	case to.Size == v.Size:
 		v.Type, v.Iops, v.Throughput = to.Type, to.Iops, to.Throughput

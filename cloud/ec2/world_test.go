@@ -40,6 +40,7 @@ type world struct {
 
 	volumes   map[string]SeenVolume
 	snapshots map[string]SeenSnapshot
+	images    map[string]bool
 }
 
 // listener is a service above EC2 that notes its events.
@@ -63,7 +64,7 @@ func (l *listener) Notice(_ *cloud.Tx, e cloud.Event) {
 
 func newWorld(t testing.TB, o Options) *world {
 	w := &world{t: t, now: t0, scope: here, events: &listener{}, host: map[string]string{}, disk: map[string][]byte{}}
-	w.volumes, w.snapshots = map[string]SeenVolume{}, map[string]SeenSnapshot{}
+	w.volumes, w.snapshots, w.images = map[string]SeenVolume{}, map[string]SeenSnapshot{}, map[string]bool{}
 	w.cw = cloudwatch.New()
 	parameters := ssm.New()
 	w.s = New(w.cw, parameters, o)
@@ -137,7 +138,10 @@ func (w *world) answer(effects []cloud.Effect) {
 			for _, n := range e.Snapshots {
 				w.snapshots[n.ID] = SeenSnapshot{ID: n.ID}
 			}
+			w.images[e.ImageID] = true
 			facts = append(facts, ImageCaptured{ImageID: e.ImageID, Bytes: 1 << 20})
+		case DeleteImage:
+			delete(w.images, e.ImageID)
 		case CreateVolumeData:
 			w.volumes[e.ID] = SeenVolume{e.ID, e.Bytes, ""}
 			facts = append(facts, VolumeCreated{ID: e.ID})
@@ -262,6 +266,9 @@ func (w *world) inventory() {
 	for _, n := range w.snapshots {
 		f.Snapshots = append(f.Snapshots, n)
 	}
+	for id := range w.images {
+		f.Images = append(f.Images, id)
+	}
 	w.now = w.now.Add(time.Millisecond)
 	w.observe(f)
 }
@@ -270,7 +277,7 @@ func (w *world) inventory() {
 func (w *world) reload() *world {
 	w.t.Helper()
 	n := newWorld(w.t, w.s.options)
-	n.now, n.host, n.disk, n.volumes, n.snapshots = w.now, w.host, w.disk, w.volumes, w.snapshots
+	n.now, n.host, n.disk, n.volumes, n.snapshots, n.images = w.now, w.host, w.disk, w.volumes, w.snapshots, w.images
 	for key, text := range w.disk {
 		name, row, _ := strings.Cut(key, " ")
 		if err := n.c.Load(name, row, text); err != nil {
