@@ -480,6 +480,7 @@ func TestMetadataTokens(t *testing.T) {
 		}
 		return &ec2.MetadataOutput{InstanceID: "i-" + in.PrivateIP, Options: options, Items: []ec2.MetadataItem{
 			{Path: "meta-data/instance-id", Value: "i-1"}, {Path: "meta-data/placement/region", Value: "us-east-1"},
+			{Path: "meta-data/public-keys", Value: "0=mine"}, {Path: "meta-data/public-keys/0/openssh-key", Value: "ssh-ed25519 AAAA mine"},
 			{Path: "dynamic/instance-identity/document", Value: "{}"},
 		}}, nil
 	}}
@@ -504,11 +505,14 @@ func TestMetadataTokens(t *testing.T) {
 	}{
 		{a, "GET", "/latest/meta-data/instance-id", []string{tokenHeader, token}, 200, "i-1"},
 		{a, "GET", "/2021-07-15/meta-data/instance-id", []string{tokenHeader, token}, 200, "i-1"},
-		{a, "GET", "/latest/meta-data/", []string{tokenHeader, token}, 200, "instance-id\nplacement/"},
+		{a, "GET", "/latest/meta-data/", []string{tokenHeader, token}, 200, "instance-id\nplacement/\npublic-keys/"},
+		{a, "GET", "/latest/meta-data/public-keys/", []string{tokenHeader, token}, 200, "0=mine"},
+		{a, "GET", "/latest/meta-data/public-keys/0/", []string{tokenHeader, token}, 200, "openssh-key"},
+		{a, "GET", "/latest/meta-data/public-keys/0/openssh-key", []string{tokenHeader, token}, 200, "ssh-ed25519 AAAA mine"},
 		{a, "GET", "/", []string{tokenHeader, token}, 200, "latest"},
 		{a, "POST", "/latest/api/token", []string{ttlHeader, "60"}, 403, "Forbidden"},
 		{a, "GET", "/latest/api/token", nil, 405, "Method Not Allowed"},
-		{a, "GET", "/latest/", []string{tokenHeader, token}, 200, "dynamic\nmeta-data\nuser-data"},
+		{a, "GET", "/latest/", []string{tokenHeader, token}, 200, "dynamic\nmeta-data"},
 		{a, "GET", "/latest/meta-data/none", []string{tokenHeader, token}, 404, "Not Found"},
 		{a, "GET", "/latest/user-data", []string{tokenHeader, token}, 404, "Not Found"},
 		{a, "GET", "/latest/meta-data/instance-id", nil, 401, "Unauthorized"},

@@ -148,7 +148,9 @@ func answerMetadata(w http.ResponseWriter, path string, data *ec2.MetadataOutput
 	}
 	var entries []string
 	if below == "" {
-		entries = []string{"dynamic", "meta-data", "user-data"}
+		if entries = []string{"dynamic", "meta-data"}; data.UserData != nil {
+			entries = append(entries, "user-data")
+		}
 	}
 	for _, item := range data.Items {
 		if item.Path == below {
@@ -157,12 +159,13 @@ func answerMetadata(w http.ResponseWriter, path string, data *ec2.MetadataOutput
 		}
 		if rest, ok := strings.CutPrefix(item.Path, below+"/"); ok && below != "" {
 			name, _, directory := strings.Cut(rest, "/")
+			if n := len(entries); n > 0 && strings.TrimSuffix(entries[n-1], "/") == name { // it has a value, or another one below it
+				entries = entries[:n-1]
+			}
 			if directory {
 				name += "/"
 			}
-			if len(entries) == 0 || entries[len(entries)-1] != name {
-				entries = append(entries, name)
-			}
+			entries = append(entries, name)
 		}
 	}
 	if len(entries) == 0 {

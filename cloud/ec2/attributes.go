@@ -182,11 +182,14 @@ func (s *Service) ModifyInstanceMetadataOptions(tx *cloud.Tx, in *shape.ModifyIn
 	m := &i.Metadata
 	m.HTTPTokens, m.HTTPEndpoint = cmp.Or(api.Value(in.HttpTokens), m.HTTPTokens), cmp.Or(api.Value(in.HttpEndpoint), m.HTTPEndpoint)
 	m.HTTPIPv6, m.InstanceTags = cmp.Or(api.Value(in.HttpProtocolIpv6), m.HTTPIPv6), cmp.Or(api.Value(in.InstanceMetadataTags), m.InstanceTags)
-	if n := in.HttpPutResponseHopLimit; n != nil {
-		if *n < 1 || *n > 64 {
-			return nil, api.Errorf("InvalidParameterValue", "Value (%d) for parameter HttpPutResponseHopLimit is invalid. It must be between 1 and 64.", *n)
-		}
-		m.HopLimit = int(*n)
+	if in.HttpPutResponseHopLimit != nil {
+		m.HopLimit = int(*in.HttpPutResponseHopLimit)
+	}
+	if err := m.checkHopLimit(); err != nil {
+		return nil, err
+	}
+	if err := m.checkMetadataTags(s.Tags(tx, i.ID)); err != nil {
+		return nil, err
 	}
 	s.instances.Put(tx, i.ID, i)
 	return &shape.ModifyInstanceMetadataOptionsOutput{InstanceId: new(i.ID), InstanceMetadataOptions: m.shape(i.State)}, nil

@@ -178,8 +178,13 @@ func (s *Service) associated(tx *cloud.Tx, in *shape.AssociateAddressInput) (Ins
 // DisassociateAddress takes an Elastic IP from its instance. By address, one that has no instance is no error.
 func (s *Service) DisassociateAddress(tx *cloud.Tx, in *shape.DisassociateAddressInput) (*shape.DisassociateAddressOutput, error) {
 	id := in.AssociationId
-	if id == nil || in.PublicIp != nil {
-		e, err := s.elasticIP(tx, id, in.PublicIp)
+	switch {
+	case id == nil && in.PublicIp == nil:
+		return nil, api.Errorf("MissingParameter", "Either public IP or association id must be specified")
+	case id != nil && in.PublicIp != nil:
+		return nil, api.Errorf("InvalidParameterCombination", "You may specify public IP or association id, but not both in the same call")
+	case id == nil:
+		e, err := s.elasticIP(tx, nil, in.PublicIp)
 		if err == nil && e.AssociationID != "" {
 			s.disassociate(tx, e)
 		}
@@ -264,6 +269,19 @@ func (s *Service) DescribeAddresses(tx *cloud.Tx, in *shape.DescribeAddressesInp
 			a.NetworkInterfaceId, a.NetworkInterfaceOwnerId = new(i.InterfaceID), new(tx.Scope.Account)
 		}
 		out.Addresses = append(out.Addresses, a)
+	}
+	return out, err
+}
+
+// DescribeAddressesAttribute lists the reverse names of Elastic IPs, of which there are none.
+func (s *Service) DescribeAddressesAttribute(tx *cloud.Tx, in *shape.DescribeAddressesAttributeInput) (*shape.DescribeAddressesAttributeOutput, error) {
+	found, next, err := listing[ElasticIP]{
+		rows: s.elastic, id: func(e ElasticIP) string { return e.AllocationID }, ids: in.AllocationIds, missing: noAllocation,
+		max: in.MaxResults, token: in.NextToken,
+	}.find(s, tx)
+	out := &shape.DescribeAddressesAttributeOutput{NextToken: next}
+	for _, e := range found {
+		out.Addresses = append(out.Addresses, shape.AddressAttribute{AllocationId: new(e.AllocationID), PublicIp: new(e.PublicIP)})
 	}
 	return out, err
 }

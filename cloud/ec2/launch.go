@@ -193,9 +193,6 @@ func (p *plan) defaults() {
 	p.ShutdownBehaviour = cmp.Or(p.ShutdownBehaviour, "stop")
 	m := &p.Metadata
 	m.HTTPEndpoint, m.HTTPIPv6, m.InstanceTags = cmp.Or(m.HTTPEndpoint, "enabled"), cmp.Or(m.HTTPIPv6, "disabled"), cmp.Or(m.InstanceTags, "disabled")
-	if m.HopLimit == 0 {
-		m.HopLimit = 1
-	}
 }
 
 func (p *plan) findType(*Service, *cloud.Tx) error {
@@ -233,11 +230,11 @@ func (p *plan) findImage(s *Service, tx *cloud.Tx) error {
 		return api.Errorf("InvalidParameterValue", "The architecture '%s' of the specified instance type does not match the architecture '%s' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.", p.kind.Architecture, i.Architecture)
 	}
 	p.image = i
-	tokens := "optional"
+	tokens, hops := "optional", 1
 	if i.ImdsSupport == "v2.0" {
-		tokens = "required"
+		tokens, hops = "required", 2
 	}
-	p.Metadata.HTTPTokens = cmp.Or(p.Metadata.HTTPTokens, tokens)
+	p.Metadata.HTTPTokens, p.Metadata.HopLimit = cmp.Or(p.Metadata.HTTPTokens, tokens), cmp.Or(p.Metadata.HopLimit, hops)
 	return nil
 }
 
@@ -320,6 +317,12 @@ func (p *plan) findRest(s *Service, tx *cloud.Tx) error {
 		return api.Errorf("Unsupported", "The requested configuration is currently not supported. Tenancy '%s' is not available here.", p.Tenancy)
 	case p.PlacementGroup != "":
 		return api.Errorf("InvalidPlacementGroup.Unknown", "The Placement Group '%s' is unknown.", p.PlacementGroup)
+	}
+	if err := p.Metadata.checkHopLimit(); err != nil {
+		return err
+	}
+	if err := p.Metadata.checkMetadataTags(p.Tags); err != nil {
+		return err
 	}
 	if err := p.findProfile(s, tx); err != nil {
 		return err

@@ -117,7 +117,11 @@ func TestMetadata(t *testing.T) {
 		in.UserData, in.KeyName, in.IamInstanceProfile = new("IyEvYmluL3No"), key.KeyName, &shape.IamInstanceProfileSpecification{Name: new("web")}
 		in.MetadataOptions = &shape.InstanceMetadataOptionsRequest{HttpTokens: new("required"), HttpPutResponseHopLimit: new(int32(2))}
 		in.TagSpecifications = []shape.TagSpecification{{ResourceType: new("instance"), Tags: []shape.Tag{{Key: new("Name"), Value: new("web")}}}}
+		in.BlockDeviceMappings = []shape.BlockDeviceMapping{{DeviceName: new("/dev/sdf"), Ebs: &shape.EbsBlockDevice{VolumeSize: new(int32(1))}}}
 	})[0]
+	w.now = w.now.Add(time.Minute)
+	later := w.volume("us-east-1a")
+	call[shape.AttachVolumeOutput](w, &shape.AttachVolumeInput{VolumeId: &later, InstanceId: &id, Device: new("/dev/sdg")})
 	i := w.see(id)
 	ask := func(in MetadataInput) (map[string]string, *MetadataOutput) {
 		out := w.step(cloud.Call{Service: Name, Operation: "instance-metadata", In: &in})
@@ -143,6 +147,8 @@ func TestMetadata(t *testing.T) {
 		"network/interfaces/macs/" + *i.NetworkInterfaces[0].MacAddress + "/subnet-id": *i.SubnetId, "instance-life-cycle": "on-demand",
 		"network/interfaces/macs/" + *i.NetworkInterfaces[0].MacAddress + "/ipv4-associations/" + *i.PublicIpAddress: *i.PrivateIpAddress,
 		"events/maintenance/scheduled": "[]", "events/maintenance/history": "[]",
+		"block-device-mapping/ami": "xvda", "block-device-mapping/ebs1": "sdf", "block-device-mapping/ebs2": "", // attached since its start
+		"public-keys": "0=k",
 		// EC-MD-06: not there, as long as nothing is noticed.
 		"spot/instance-action": "", "spot/termination-time": "", "events/recommendations/rebalance": "", "autoscaling/target-lifecycle-state": "",
 	} {
@@ -160,6 +166,19 @@ func TestMetadata(t *testing.T) {
 	call[shape.ModifyInstanceMetadataOptionsOutput](w, &shape.ModifyInstanceMetadataOptionsInput{InstanceId: &id, InstanceMetadataTags: new("enabled")})
 	if items, _ := ask(MetadataInput{InstanceID: id}); items["meta-data/tags/instance/Name"] != "web" {
 		t.Error("no tags")
+	}
+	w.refused(&shape.CreateTagsInput{Resources: []string{id}, Tags: []shape.Tag{{Key: new("team/web"), Value: new("")}}}, "InvalidParameterValue")
+	for _, n := range []int32{0, 65} { // EC-MD-03
+		w.refused(&shape.ModifyInstanceMetadataOptionsInput{InstanceId: &id, HttpPutResponseHopLimit: &n}, "InvalidParameterValue")
+	}
+	call[shape.ModifyInstanceMetadataOptionsOutput](w, &shape.ModifyInstanceMetadataOptionsInput{InstanceId: &id, InstanceMetadataTags: new("disabled")})
+	call[shape.CreateTagsOutput](w, &shape.CreateTagsInput{Resources: []string{id}, Tags: []shape.Tag{{Key: new("team/web"), Value: new("")}}})
+	w.refused(&shape.ModifyInstanceMetadataOptionsInput{InstanceId: &id, InstanceMetadataTags: new("enabled")}, "InvalidParameterValue")
+	call[shape.StopInstancesOutput](w, &shape.StopInstancesInput{InstanceIds: []string{id}})
+	w.now = w.now.Add(time.Minute)
+	call[shape.StartInstancesOutput](w, &shape.StartInstancesInput{InstanceIds: []string{id}})
+	if items, _ := ask(MetadataInput{InstanceID: id}); items["meta-data/block-device-mapping/ebs2"] == "" {
+		t.Error("a volume that is there at the start is not told")
 	}
 }
 

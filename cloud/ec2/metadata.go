@@ -3,6 +3,7 @@ package ec2
 import (
 	"cmp"
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +23,7 @@ type MetadataOutput struct {
 	Scope      cloud.Scope
 	Options    MetadataOptions // EC-MD-01..03: tokens, hop limit, whether it answers at all
 	// Items are the leaves, in order of path, below /latest/: "meta-data/instance-id", "dynamic/instance-identity/document".
-	// A path that has others below it is a directory, listed by the next words, directories with a slash.
+	// A path that has others below it is a directory, listed by the next words, directories with a slash, or by its value.
 	Items    []MetadataItem
 	UserData []byte // /latest/user-data; nil is 404
 }
@@ -32,6 +33,27 @@ const credentialsPath = "meta-data/iam/security-credentials/"
 
 // MetadataItem is one leaf.
 type MetadataItem struct{ Path, Value string }
+
+var metadataTagKey = regexp.MustCompile(`^[0-9a-zA-Z\-_+=,.@:]{1,255}$`)
+
+// checkMetadataTags refuses tags of an instance that its metadata service could not tell as paths (EC-IN-09).
+func (m MetadataOptions) checkMetadataTags(tags []Tag) error {
+	for _, t := range tags {
+		reserved := t.Key == "." || t.Key == ".." || t.Key == "_index"
+		if m.InstanceTags == "enabled" && (reserved || !metadataTagKey.MatchString(t.Key)) {
+			return api.Errorf("InvalidParameterValue", `'%s' is not a valid tag key. Tag keys must match pattern ([0-9a-zA-Z\\-_+=,.@:]{1,255}), and must not be a reserved name ('.', '..', '_index')`, t.Key)
+		}
+	}
+	return nil
+}
+
+// checkHopLimit refuses what is not from 1 to 64 (EC-MD-03).
+func (m MetadataOptions) checkHopLimit() error {
+	if m.HopLimit < 1 || m.HopLimit > 64 {
+		return api.Errorf("InvalidParameterValue", "Value (%d) for parameter HttpPutResponseHopLimit is invalid. It must be between 1 and 64.", m.HopLimit)
+	}
+	return nil
+}
 
 // metadata answers MetadataInput.
 func (s *Service) metadata(tx *cloud.Tx, in *MetadataInput) (*MetadataOutput, error) {
@@ -66,6 +88,11 @@ func (s *Service) metadataItems(tx *cloud.Tx, i Instance) []MetadataItem {
 	put("autoscaling/target-lifecycle-state", i.TargetLifecycleState)
 	put("block-device-mapping/ami", strings.TrimPrefix(i.rootDevice(), "/dev/"))
 	put("block-device-mapping/root", i.rootDevice())
+	for n, d := range i.Volumes {
+		if n > 0 && !d.Attached.After(i.LaunchTime) { // those that it has had since its start
+			put("block-device-mapping/ebs"+strconv.Itoa(n), strings.TrimPrefix(d.Device, "/dev/"))
+		}
+	}
 	put("events/maintenance/history", "[]")
 	put("events/maintenance/scheduled", "[]")
 	put("hostname", host)
@@ -94,6 +121,7 @@ func (s *Service) metadataItems(tx *cloud.Tx, i Instance) []MetadataItem {
 	put("public-hostname", public)
 	put("public-ipv4", i.PublicIP)
 	if k, ok := s.keys.Get(tx, i.KeyName); ok {
+		put("public-keys", "0="+k.Name)
 		put("public-keys/0/openssh-key", k.PublicKey)
 	}
 	put("reservation-id", i.ReservationID)
@@ -113,7 +141,8 @@ func (s *Service) metadataItems(tx *cloud.Tx, i Instance) []MetadataItem {
 			items = append(items, MetadataItem{"meta-data/tags/instance/" + t.Key, t.Value})
 		}
 	}
-	items = append(items, MetadataItem{"dynamic/instance-identity/document", identity(tx.Scope, i)})
+	items = append(items, MetadataItem{"dynamic/instance-identity/document", identity(tx.Scope, i)},
+		MetadataItem{"dynamic/fws/instance-monitoring", monitoring(i)})
 	slices.SortFunc(items, func(a, b MetadataItem) int { return strings.Compare(a.Path, b.Path) })
 	return items
 }

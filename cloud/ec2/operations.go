@@ -135,6 +135,7 @@ func (s *Service) addressOperations() []cloud.Operation {
 		handle(s, "AllocateAddress", s.AllocateAddress).But("there are no pools but Amazon's: CustomerOwnedIpv4Pool and IpamPoolId are refused"),
 		handle(s, "AssociateAddress", s.AssociateAddress),
 		handle(s, "DescribeAddresses", s.DescribeAddresses),
+		handle(s, "DescribeAddressesAttribute", s.DescribeAddressesAttribute).But("there are no reverse names: PtrRecord is never there"),
 		handle(s, "DescribeNetworkInterfaceAttribute", s.DescribeNetworkInterfaceAttribute),
 		handle(s, "DescribeNetworkInterfaces", s.DescribeNetworkInterfaces),
 		handle(s, "DisassociateAddress", s.DisassociateAddress),

@@ -168,6 +168,11 @@ func (s *Service) CreateTags(tx *cloud.Tx, in *shape.CreateTagsInput) (*shape.Cr
 		if len(userTags(mergedTags(s.Tags(tx, id), tags))) > tagLimit {
 			return nil, tooManyTags()
 		}
+		if i, ok := s.instances.Get(tx, id); ok {
+			if err := i.Metadata.checkMetadataTags(tags); err != nil {
+				return nil, err
+			}
+		}
 		s.Tag(tx, id, tags)
 	}
 	return &shape.CreateTagsOutput{}, nil
