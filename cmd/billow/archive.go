@@ -4,16 +4,18 @@ import (
 	"archive/tar"
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/klauspost/compress/zstd"
 
@@ -40,7 +42,7 @@ func openArchive(path string) (*archive, error) {
 	case "docker":
 		return openSaved(path)
 	case "oci":
-		return nil, errors.New("this is an OCI layout; docker save writes a format that can be imported")
+		return openLayout(path)
 	}
 	plain, err := unpressed(path)
 	if err != nil {
@@ -86,6 +88,108 @@ func openSaved(path string) (*archive, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading what docker save wrote: %w", err)
 	}
+	return openImage(image, nil)
+}
+
+// openLayout reads an OCI layout, as buildx, skopeo and podman write it. Its index is looked up by digest, so it is unpacked
+// to a directory that is there until the archive is closed.
+func openLayout(path string) (_ *archive, err error) {
+	dir, err := os.MkdirTemp("", "billow-import-")
+	if err != nil {
+		return nil, err
+	}
+	remove := func() { os.RemoveAll(dir) }
+	defer func() {
+		if err != nil {
+			remove()
+			err = fmt.Errorf("reading an OCI layout: %w", err)
+		}
+	}()
+	if err := unpackLayout(path, dir); err != nil {
+		return nil, err
+	}
+	index, err := layout.ImageIndexFromPath(dir)
+	if err != nil {
+		return nil, err
+	}
+	image, err := ownImage(index)
+	if err != nil {
+		return nil, err
+	}
+	return openImage(image, remove)
+}
+
+// unpackLayout writes the files of a layout to a directory, and nowhere else.
+func unpackLayout(path, dir string) error {
+	in, err := unpressed(path)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	left := int64(driver.ImportLimit)
+	for r := tar.NewReader(in); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		name := clean(h.Name)
+		if h.Typeflag != tar.TypeReg || name != "index.json" && name != "oci-layout" && !strings.HasPrefix(name, "blobs/") {
+			continue
+		}
+		if left -= h.Size; left < 0 {
+			return fmt.Errorf("it has more than %d GiB", driver.ImportLimit>>30)
+		}
+		if err := root.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			return err
+		}
+		file, err := root.Create(name)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(file, r)
+		if err = errors.Join(err, file.Close()); err != nil {
+			return err
+		}
+	}
+}
+
+// ownImage finds the image for this machine's processors in an index, or in one that it leads to.
+func ownImage(index v1.ImageIndex) (v1.Image, error) {
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return nil, err
+	}
+	var others []string
+	for _, d := range manifest.Manifests {
+		switch p := d.Platform; {
+		case d.MediaType.IsIndex():
+			below, err := index.ImageIndex(d.Digest)
+			if err != nil {
+				return nil, err
+			}
+			if image, err := ownImage(below); err == nil {
+				return image, nil
+			}
+		case !d.MediaType.IsImage():
+		case p == nil || p.Architecture == runtime.GOARCH:
+			return index.Image(d.Digest)
+		case p.Architecture != "unknown": // that is no image but what is attested of one
+			others = append(others, p.Architecture)
+		}
+	}
+	return nil, fmt.Errorf("it has no image for %s processors; there are: %s", runtime.GOARCH, cmp.Or(strings.Join(others, ", "), "none"))
+}
+
+// openImage reads an image's file system and configuration; done, if there is one, is called when it is closed.
+func openImage(image v1.Image, done func()) (*archive, error) {
 	described, err := image.ConfigFile()
 	if err != nil {
 		return nil, fmt.Errorf("reading the image's configuration: %w", err)
@@ -97,7 +201,25 @@ func openSaved(path string) (*archive, error) {
 	if !known || architecture != architectures[runtime.GOARCH] {
 		return nil, fmt.Errorf("it is an image for %s processors; this machine has %s", described.Architecture, runtime.GOARCH)
 	}
-	return &archive{mutate.Extract(image), configOf(described.Config), architecture}, nil
+	files, err := flatten(image)
+	if err != nil {
+		return nil, err
+	}
+	return &archive{closing{files, done}, configOf(described.Config), architecture}, nil
+}
+
+// closing does something more when it is closed.
+type closing struct {
+	io.ReadCloser
+	done func()
+}
+
+func (c closing) Close() error {
+	err := c.ReadCloser.Close()
+	if c.done != nil {
+		c.done()
+	}
+	return err
 }
 
 func configOf(c v1.Config) driver.ImageConfig {
