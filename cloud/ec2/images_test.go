@@ -147,8 +147,13 @@ func TestImagesAreForgotten(t *testing.T) {
 	}
 	w.now = w.now.Add(time.Minute)
 	w.observe(Inventory{Began: w.now, Instances: []Seen{{id, Stopped, ""}}})
+	zombie := len(w.wishes)
 	if n := w.s.images.Len() + w.s.snapshots.Len(); n != 0 {
 		t.Errorf("%d images and snapshots are left", n)
+	}
+	w.observe(Inventory{Began: w.now, Images: []string{*image}, Instances: []Seen{{id, Stopped, ""}}}) // the copying ended late
+	if got := w.wishes[len(w.wishes)-1]; len(w.wishes) != zombie+1 || got != (DeleteImage{ImageID: *image}) {
+		t.Errorf("content that nobody knows stays: %+v", got)
 	}
 }
 

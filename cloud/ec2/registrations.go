@@ -26,6 +26,14 @@ func (s *Service) contentUsed(content string) bool {
 	return false
 }
 
+// ofImage tells whether there is a row of an image with a content, also one that waits until the host has forgotten it.
+func (s *Service) ofImage(content string) bool {
+	for range s.imageContents.Index.Each(content, "") {
+		return true
+	}
+	return false
+}
+
 // RegisterImage makes an image of the snapshot of a root volume.
 func (s *Service) RegisterImage(tx *cloud.Tx, in *shape.RegisterImageInput) (*shape.RegisterImageOutput, error) {
 	tags, err := specTags(in.TagSpecifications, "image")

@@ -3,7 +3,6 @@ package ec2
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/billow-cloud/billow/api"
@@ -309,10 +308,9 @@ func (s *Service) snapshotsSeen(tx *cloud.Tx, f Inventory) {
 			tx.Wish(DeleteSnapshotData{ID: x.ID}) // a zombie
 		}
 	}
-	for _, id := range f.Images { // of root volumes; what is left of images is theirs to forget
-		seen[id] = SeenSnapshot{ID: id}
-		if strings.HasPrefix(id, "snap-") && len(s.withContent(id)) == 0 && !s.contentUsed(id) {
-			tx.Wish(DeleteImage{ImageID: id})
+	for _, id := range f.Images { // those of root volumes are images for the host
+		if seen[id] = (SeenSnapshot{ID: id}); len(s.withContent(id)) == 0 && !s.ofImage(id) {
+			tx.Wish(DeleteImage{ImageID: id}) // a zombie
 		}
 	}
 	for key, n := range s.snapshots.Everywhere() {

@@ -2,7 +2,6 @@ package fuzz
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/billow-cloud/billow/cloud"
@@ -19,6 +18,10 @@ func (r *run) checkBeside(effects []cloud.Effect, deltas []delta) {
 	}
 	for _, d := range deltas {
 		scope := scopeOf(d.key).String() + "/"
+		if was, ok := d.old.(*ec2.Snapshot); ok {
+			is, _ := d.new.(*ec2.Snapshot)
+			r.checkSnapshot(scope, was, is)
+		}
 		switch row := d.new.(type) {
 		case *ec2.ElasticIP:
 			r.checkElasticIP(scope, row)
@@ -51,16 +54,6 @@ func (r *run) checkElasticIP(scope string, e *ec2.ElasticIP) {
 	}
 	if i := r.rows.instances[scope+e.InstanceID]; i == nil || i.ElasticIP != e.AllocationID || i.PublicIP != e.PublicIP {
 		r.fail("an Elastic IP is of at most one instance", "%s, and the instance is %s", encoded(e), encoded(i))
-	}
-}
-
-func (r *run) checkVolume(scope string, v *ec2.Volume) {
-	if v.Attachment.InstanceID == "" {
-		return
-	}
-	i := r.rows.instances[scope+v.Attachment.InstanceID]
-	if i == nil || i.Zone != v.Zone || !slices.ContainsFunc(i.Volumes, func(d ec2.Device) bool { return d.ID == v.ID }) {
-		r.fail("a volume is attached to an instance of its zone", "%s, and the instance is %s", encoded(v), encoded(i))
 	}
 }
 

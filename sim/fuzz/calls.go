@@ -130,8 +130,9 @@ func (r *run) look() {
 	}
 	r.looking = false
 	for _, key := range sortedKeys(r.rows.tables[ec2.Name+".images"]) {
-		if i := r.rows.tables[ec2.Name+".images"][key].value.(*ec2.Image); !i.BuiltIn && scopeOf(key) == here {
+		if i := r.image(key); !i.BuiltIn && scopeOf(key) == here {
 			r.learn("ownimage", i.ID)
+			r.learn("rootsnapshot", i.SnapshotID)
 		}
 	}
 	for _, key := range sortedKeys(r.rows.tables[ec2.Name+".vpcs"]) {
@@ -146,7 +147,9 @@ func (r *run) look() {
 		}
 	}
 	for _, key := range sortedKeys(r.rows.tables[ec2.Name+".snapshots"]) {
-		if n := r.rows.tables[ec2.Name+".snapshots"][key].value.(*ec2.Snapshot); !n.Root && scopeOf(key) == here {
+		if n := r.snapshot(key); n.Root && scopeOf(key) == here {
+			r.learn("rootsnapshot", n.ID)
+		} else if scopeOf(key) == here {
 			r.learn("ownsnapshot", n.ID)
 		}
 	}

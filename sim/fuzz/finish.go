@@ -196,11 +196,7 @@ func (r *run) settled() {
 		r.fail("everything comes to its end", "delivery %s: %s", key, r.rows.tables[sns.Name+".deliveries"][key].text)
 	}
 	r.settledFunctions()
-	for _, key := range sortedKeys(r.rows.tables[ec2.Name+".images"]) {
-		if x := r.rows.tables[ec2.Name+".images"][key].value.(*ec2.Image); x.State == "pending" {
-			r.fail("everything comes to its end", "image %s: %s", key, encoded(x))
-		}
-	}
+	r.settledStorage()
 	for _, arn := range sortedKeys(r.wished) {
 		if !reflect.DeepEqual(r.wished[arn], r.routes[arn]) {
 			r.fail("the fuzzer's data plane has the newest Routes", "%s", arn)

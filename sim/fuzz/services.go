@@ -33,6 +33,10 @@ ec2 ModifySnapshotAttribute {"SnapshotId":"@ownsnapshot","Attribute":"createVolu
 ec2 ResetSnapshotAttribute {"SnapshotId":"@ownsnapshot","Attribute":"createVolumePermission"}
 ec2 DetachVolume {"VolumeId":"@ownvolume"}
 ec2 DetachVolume {"VolumeId":"@ownvolume","Force":true}
+ec2 CreateVolume {"AvailabilityZone":"us-east-1a","Size":1,"Encrypted":true}
+ec2 RegisterImage {"Name":"@name","RootDeviceName":"/dev/xvda","BlockDeviceMappings":[{"DeviceName":"/dev/xvda","Ebs":{"SnapshotId":"@rootsnapshot"}}]}
+ec2 DeregisterImage {"ImageId":"@ownimage","DeleteAssociatedSnapshots":true}
+ec2 DeleteSnapshot {"SnapshotId":"@rootsnapshot"}
 ec2 DeleteSnapshot {"SnapshotId":"@ownsnapshot"}
 ec2 DeleteVolume {"VolumeId":"@ownvolume"}`
 
