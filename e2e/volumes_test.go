@@ -142,12 +142,12 @@ func TestVolumes(t *testing.T) {
 }
 
 // TestVolumesOfImages: block device mappings make volumes, an image of an instance carries theirs, and all of it is there
-// again after the server was killed.
+// again after the server was killed. Its snapshots outlive the image, and another one is registered of them.
 func TestVolumesOfImages(t *testing.T) {
 	needVolumes(t)
 	t.Parallel()
 	s := start(t)
-	web := s.runInstance("#!/bin/sh -e\nmkfs.ext4 -q /dev/sdh\nmkdir /shop\nmount /dev/sdh /shop\necho pages > /shop/index\n",
+	web := s.runInstance("#!/bin/sh -e\nmkfs.ext4 -q /dev/sdh\nmkdir /shop\nmount /dev/sdh /shop\necho pages > /shop/index\necho open > /etc/shop\n",
 		"--block-device-mappings", "DeviceName=/dev/sdh,Ebs={VolumeSize=1,DeleteOnTermination=true}")
 	image := s.text("ec2", "create-image", "--instance-id", web, "--name", "shop", "--query", "ImageId")
 	s.awaitImage(image)
@@ -166,6 +166,23 @@ func TestVolumesOfImages(t *testing.T) {
 		_, err := s.awsCLI("ec2", "describe-volumes", "--volume-ids", volume)
 		return err != nil
 	})
+
+	snapshots := s.texts("ec2", "describe-images", "--image-ids", image, "--query", "Images[0].BlockDeviceMappings[].Ebs.SnapshotId")
+	if out, err := s.awsCLI("ec2", "delete-snapshot", "--snapshot-id", snapshots[0]); err == nil || !strings.Contains(string(out)+err.Error(), "InvalidSnapshot.InUse") {
+		t.Errorf("a snapshot of an image: %v: %s", err, out)
+	}
+	s.aws(nil, "ec2", "deregister-image", "--image-id", image)
+	again := s.text("ec2", "register-image", "--name", "again", "--root-device-name", "/dev/xvda", "--architecture", "x86_64", "--query", "ImageId",
+		"--block-device-mappings", "DeviceName=/dev/xvda,Ebs={SnapshotId="+snapshots[0]+"}", "DeviceName=/dev/sdh,Ebs={SnapshotId="+snapshots[1]+"}")
+	third := s.text("ec2", "run-instances", "--image-id", again, "--instance-type", "t2.micro", "--query", "Instances[0].InstanceId")
+	s.awaitState(third, "running")
+	if got := s.sh(third, "mount /dev/sdh /shop && cat /etc/shop /shop/index"); got != "open\npages" {
+		t.Errorf("the registered image holds %q", got)
+	}
+	s.aws(nil, "ec2", "deregister-image", "--image-id", again, "--delete-associated-snapshots")
+	if left := s.texts("ec2", "describe-snapshots", "--owner-ids", "self", "--query", "Snapshots[].SnapshotId"); len(left) > 0 {
+		t.Errorf("left are %v", left)
+	}
 }
 
 // program is a static server that answers with its environment and its working directory.
@@ -266,6 +283,22 @@ func TestImageImport(t *testing.T) {
 	eventually(t, 20*time.Second, "its program answers", func() bool {
 		out, err := s.exec(client, "curl", "-s", "--max-time", "1", "http://"+address+"/")
 		return err == nil && out == "blue /srv/data"
+	})
+
+	// A group behind a load balancer, of a template with it.
+	s.aws(nil, "ec2", "create-launch-template", "--launch-template-name", "server", "--launch-template-data", mustJSON(t, map[string]any{
+		"ImageId": image, "InstanceType": "t2.micro",
+	}))
+	subnets := s.defaultSubnets()
+	targets := s.text("elbv2", "create-target-group", "--name", "server", "--protocol", "HTTP", "--port", "80", "--health-check-interval-seconds", "5",
+		"--vpc-id", s.text("ec2", "describe-vpcs", "--query", "Vpcs[0].VpcId"), "--query", "TargetGroups[0].TargetGroupArn")
+	lb := s.texts("elbv2", "create-load-balancer", "--name", "server", "--subnets", subnets[0], subnets[1], "--query", "LoadBalancers[0].[LoadBalancerArn,DNSName]")
+	s.aws(nil, "elbv2", "create-listener", "--load-balancer-arn", lb[0], "--protocol", "HTTP", "--port", "80", "--default-actions", "Type=forward,TargetGroupArn="+targets)
+	s.aws(nil, "autoscaling", "create-auto-scaling-group", "--auto-scaling-group-name", "server", "--launch-template", "LaunchTemplateName=server",
+		"--min-size", "1", "--max-size", "1", "--vpc-zone-identifier", strings.Join(subnets, ","), "--target-group-arns", targets)
+	eventually(t, 60*time.Second, "the load balancer answers", func() bool {
+		status, body, err := s.get(lb[1], "/")
+		return err == nil && status == 200 && body == "blue /srv/data"
 	})
 
 	// A plain root file system, compressed, has no program of its own; user data runs what is in it.

@@ -76,8 +76,6 @@ func (s *Service) metadataItems(tx *cloud.Tx, i Instance) []MetadataItem {
 	}
 	region := tx.Scope.Region
 	host, public := privateDNS(region, i.PrivateIP), s.publicDNS(tx, i.PublicIP)
-	v, _ := s.vpcs.Get(tx, i.VPCID)
-	n, _ := s.subnets.Get(tx, i.SubnetID)
 	var names []string
 	for _, g := range (s.describer(tx)).groupsOf(i) {
 		names = append(names, *g.GroupName)
@@ -103,16 +101,8 @@ func (s *Service) metadataItems(tx *cloud.Tx, i Instance) []MetadataItem {
 	put("local-hostname", host)
 	put("local-ipv4", i.PrivateIP)
 	put("mac", i.MAC)
-	for _, x := range [][2]string{
-		{"device-number", "0"}, {"network-card", "0"}, {"interface-id", i.InterfaceID}, {"local-hostname", host}, {"local-ipv4s", i.PrivateIP}, {"mac", i.MAC},
-		{"owner-id", tx.Scope.Account}, {"public-hostname", public}, {"public-ipv4s", i.PublicIP}, {"security-group-ids", strings.Join(i.SecurityGroupIDs, "\n")},
-		{"security-groups", strings.Join(names, "\n")}, {"subnet-id", i.SubnetID}, {"subnet-ipv4-cidr-block", n.CIDR}, {"vpc-id", i.VPCID},
-		{"vpc-ipv4-cidr-block", v.CIDR}, {"vpc-ipv4-cidr-blocks", v.CIDR},
-	} {
-		put("network/interfaces/macs/"+i.MAC+"/"+x[0], x[1])
-	}
-	if i.PublicIP != "" {
-		put("network/interfaces/macs/"+i.MAC+"/ipv4-associations/"+i.PublicIP, i.PrivateIP)
+	for _, x := range s.interfaceItems(tx, i, names) {
+		put("network/interfaces/macs/"+i.MAC+"/"+x.Path, x.Value)
 	}
 	put("placement/availability-zone", i.Zone)
 	put("placement/availability-zone-id", ZoneID(i.Zone))
@@ -144,6 +134,22 @@ func (s *Service) metadataItems(tx *cloud.Tx, i Instance) []MetadataItem {
 	items = append(items, MetadataItem{"dynamic/instance-identity/document", identity(tx.Scope, i)},
 		MetadataItem{"dynamic/fws/instance-monitoring", monitoring(i)})
 	slices.SortFunc(items, func(a, b MetadataItem) int { return strings.Compare(a.Path, b.Path) })
+	return items
+}
+
+// interfaceItems are those of its network interface.
+func (s *Service) interfaceItems(tx *cloud.Tx, i Instance, groups []string) []MetadataItem {
+	v, _ := s.vpcs.Get(tx, i.VPCID)
+	n, _ := s.subnets.Get(tx, i.SubnetID)
+	items := []MetadataItem{
+		{"device-number", "0"}, {"network-card", "0"}, {"interface-id", i.InterfaceID}, {"local-hostname", privateDNS(tx.Scope.Region, i.PrivateIP)},
+		{"local-ipv4s", i.PrivateIP}, {"mac", i.MAC}, {"owner-id", tx.Scope.Account}, {"public-hostname", s.publicDNS(tx, i.PublicIP)},
+		{"public-ipv4s", i.PublicIP}, {"security-group-ids", strings.Join(i.SecurityGroupIDs, "\n")}, {"security-groups", strings.Join(groups, "\n")},
+		{"subnet-id", i.SubnetID}, {"subnet-ipv4-cidr-block", n.CIDR}, {"vpc-id", i.VPCID}, {"vpc-ipv4-cidr-block", v.CIDR}, {"vpc-ipv4-cidr-blocks", v.CIDR},
+	}
+	if i.PublicIP != "" {
+		items = append(items, MetadataItem{"ipv4-associations/" + i.PublicIP, i.PrivateIP})
+	}
 	return items
 }
 
