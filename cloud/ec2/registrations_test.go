@@ -129,6 +129,9 @@ func TestSharedImageWithVolumes(t *testing.T) {
 		ImageId: &image, LaunchPermission: &shape.LaunchPermissionModifications{Add: []shape.LaunchPermission{{UserId: new("210987654321")}}},
 	})
 	w.scope.Account = "210987654321"
+	for _, id := range []string{snapshots[0], builtins[0].SnapshotID} {
+		w.refused(&shape.CopySnapshotInput{SourceRegion: new("us-east-1"), SourceSnapshotId: &id}, "InvalidRequest")
+	}
 	w.refused(&shape.CreateVolumeInput{AvailabilityZone: new("us-east-1a"), SnapshotId: &snapshots[1]}, "InvalidSnapshot.NotFound")
 	id := w.run(1, func(in *shape.RunInstancesInput) { in.ImageId = &image })[0]
 	if n := len(w.see(id).BlockDeviceMappings); n != 2 {

@@ -185,6 +185,8 @@ func (s *Service) CopySnapshot(tx *cloud.Tx, in *shape.CopySnapshotInput) (*shap
 	switch {
 	case !there:
 		return nil, noSnapshot(id)
+	case source.ImageID != "" && source.Owner != tx.Scope.Account: // who may launch an image may not have what it is made of
+		return nil, api.Errorf("InvalidRequest", "You do not have permission to access the snapshot '%s'.", id)
 	case source.State != snapshotCompleted:
 		return nil, api.Errorf("IncorrectState", "Snapshot is in invalid state - %s", source.State)
 	}
