@@ -63,6 +63,8 @@ func TestHookTarget(t *testing.T) {
 	s := start(t, "--driver", "sim", "--auth", "none", "--time-scale", "60")
 	url := s.text("sqs", "create-queue", "--queue-name", "hooks", "--attributes", "VisibilityTimeout=43200", "--query", "QueueUrl")
 	arn := s.text("sqs", "get-queue-attributes", "--queue-url", url, "--attribute-names", "QueueArn", "--query", "Attributes.QueueArn")
+	role := s.text("iam", "create-role", "--role-name", "teller", "--query", "Role.Arn", "--assume-role-policy-document",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"autoscaling.amazonaws.com"},"Action":"sts:AssumeRole"}]}`)
 	receive := func() (m map[string]string) {
 		t.Helper()
 		body := s.text("sqs", "receive-message", "--queue-url", url, "--wait-time-seconds", "20", "--query", "Messages[0].Body")
@@ -72,9 +74,14 @@ func TestHookTarget(t *testing.T) {
 		return m
 	}
 	s.aws(nil, "autoscaling", "create-launch-configuration", "--launch-configuration-name", "lc", "--image-id", s.amazonLinux(), "--instance-type", "t3.micro")
-	s.aws(nil, "autoscaling", "create-auto-scaling-group", "--auto-scaling-group-name", "g", "--launch-configuration-name", "lc", "--min-size", "1", "--max-size", "2",
-		"--vpc-zone-identifier", s.defaultSubnets()[0], "--lifecycle-hook-specification-list",
-		mustJSON(t, []any{map[string]any{"LifecycleHookName": "h", "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING", "NotificationTargetARN": arn}}))
+	create := []string{"autoscaling", "create-auto-scaling-group", "--auto-scaling-group-name", "g", "--launch-configuration-name", "lc", "--min-size", "1", "--max-size", "2",
+		"--vpc-zone-identifier", s.defaultSubnets()[0], "--lifecycle-hook-specification-list", mustJSON(t, []any{map[string]any{
+			"LifecycleHookName": "h", "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING", "NotificationTargetARN": arn, "RoleARN": role}})}
+	if _, err := s.awsCLI(create...); err == nil || !strings.Contains(err.Error(), "Unable to publish test message to notification target "+arn+" using IAM role "+role) {
+		t.Errorf("a role that may not send: %v", err)
+	}
+	s.aws(nil, "iam", "attach-role-policy", "--role-name", "teller", "--policy-arn", "arn:aws:iam::aws:policy/service-role/AutoScalingNotificationAccessRole")
+	s.aws(nil, create...)
 	if m := receive(); m["Event"] != "autoscaling:TEST_NOTIFICATION" {
 		t.Errorf("%v", m)
 	}

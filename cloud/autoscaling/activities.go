@@ -126,7 +126,7 @@ func (r *roster) end(key, status, message string) {
 	}
 	a.StatusCode, a.StatusMessage, a.Progress = status, message, 100
 	a.Description = strings.TrimSuffix(a.Description, drainingEnd)
-	if status == statusFailed {
+	if message != "" {
 		a.Description += statusReason + message // AS-AC-08
 	}
 	r.s.activities.Put(r.tx, key, a)
@@ -136,12 +136,12 @@ func (r *roster) end(key, status, message string) {
 	r.s.activityEnded(r.tx, &r.Group, &a)
 }
 
-// shape is the activity as the API shows it; state is the group's, empty or Deleted.
+// shape is the activity as the API shows it; state is the group's, InService or Deleted.
 func (a Activity) shape(state string) shape.Activity {
 	x := shape.Activity{
 		ActivityId: &a.ID, AutoScalingGroupName: &a.Group, AutoScalingGroupARN: &a.GroupARN, Description: &a.Description,
 		Cause: &a.Cause, StartTime: &a.Start, StatusCode: &a.StatusCode, StatusMessage: some(a.StatusMessage),
-		Progress: new(int32(a.Progress)), Details: new(a.details()), AutoScalingGroupState: some(state),
+		Progress: new(int32(a.Progress)), Details: new(a.details()), AutoScalingGroupState: &state,
 	}
 	if !a.End.IsZero() {
 		x.EndTime = &a.End
@@ -177,7 +177,7 @@ func (s *Service) DescribeScalingActivities(tx *cloud.Tx, in *shape.DescribeScal
 	oldest := tx.Now().Add(-historyAge)
 	rows, next, err := page(func(yield func(string, Activity) bool) {
 		for key, a := range s.listed(tx, in) {
-			if a.Start.Before(oldest) || !pass(a) || (!deleted && s.stateOf(tx, a) != "") {
+			if a.Start.Before(oldest) || !pass(a) || (!deleted && s.stateOf(tx, a) == groupDeleted) {
 				continue
 			}
 			// Open ones come first, and among both the newest: the paging key says the same.
@@ -200,12 +200,18 @@ func (s *Service) DescribeScalingActivities(tx *cloud.Tx, in *shape.DescribeScal
 	return out, nil
 }
 
-// stateOf is "Deleted" if the activity's group is gone, also if another has its name now.
+// States of a group, as its activities tell them.
+const (
+	groupInService = "InService"
+	groupDeleted   = "Deleted"
+)
+
+// stateOf is Deleted if the activity's group is gone, also if another has its name now.
 func (s *Service) stateOf(tx *cloud.Tx, a Activity) string {
 	if g, ok := s.groups.Get(tx, a.Group); !ok || g.ARN != a.GroupARN {
-		return "Deleted"
+		return groupDeleted
 	}
-	return ""
+	return groupInService
 }
 
 // listed yields the activities that a call asks for, open ones first.

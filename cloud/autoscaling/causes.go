@@ -48,6 +48,7 @@ func selected(id string) string { return "instance " + id + " was selected for t
 const (
 	sickState  = "state"  // the instance is not running
 	sickStatus = "status" // its status checks fail
+	sickEBS    = "ebs"    // the check of its volumes fails
 	sickELB    = "elb"    // a load balancer says so
 	sickUser   = "user"   // SetInstanceHealth says so
 )
@@ -59,6 +60,8 @@ func healthSentence(sickness string) string {
 		return head + "an EC2 health check indicating it has been terminated or stopped."
 	case sickStatus:
 		return head + "an EC2 instance status check failure."
+	case sickEBS:
+		return head + "an EBS volume health check failure."
 	case sickELB:
 		return head + "an ELB system health check failure."
 	}

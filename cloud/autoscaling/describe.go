@@ -10,6 +10,7 @@ import (
 	shape "github.com/billow-cloud/billow/api/autoscaling"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/ec2"
+	"github.com/billow-cloud/billow/cloud/iam"
 )
 
 // DescribeAutoScalingGroups lists groups by name (AS-ER-03), filtered by tags.
@@ -87,17 +88,14 @@ func (g Group) shape(tx *cloud.Tx) shape.AutoScalingGroup {
 		Instances: []shape.Instance{}, VPCZoneIdentifier: &g.VPCZoneIdentifier, TerminationPolicies: g.TerminationPolicies,
 		NewInstancesProtectedFromScaleIn: &g.NewInstancesProtectedFromScaleIn, PlacementGroup: some(o.PlacementGroup),
 		Context: some(o.Context), DesiredCapacityType: some(o.DesiredCapacityType), MaxInstanceLifetime: positive(o.MaxInstanceLifetime),
-		ServiceLinkedRoleARN: new(o.ServiceLinkedRole), CapacityRebalance: new(o.CapacityRebalance),
+		ServiceLinkedRoleARN: new(g.serviceLinkedRole(tx)), CapacityRebalance: new(o.CapacityRebalance),
 		DeletionProtection:               new(cmp.Or(o.DeletionProtection, "none")),
 		AvailabilityZoneDistribution:     &shape.AvailabilityZoneDistribution{CapacityDistributionStrategy: new(cmp.Or(o.Distribution, "balanced-best-effort"))},
 		AvailabilityZoneImpairmentPolicy: &shape.AvailabilityZoneImpairmentPolicy{ZonalShiftEnabled: new(false), ImpairedZoneHealthCheckBehavior: new("IgnoreUnhealthy")},
 		CapacityReservationSpecification: &shape.CapacityReservationSpecification{CapacityReservationPreference: new(cmp.Or(o.ReservationPreference, "default"))},
-		InstanceLifecyclePolicy:          &shape.InstanceLifecyclePolicy{RetentionTriggers: &shape.RetentionTriggers{TerminateHookAbandon: new("terminate")}},
+		InstanceLifecyclePolicy:          o.retention(),
 		SuspendedProcesses:               []shape.SuspendedProcess{}, EnabledMetrics: []shape.EnabledMetric{}, Tags: []shape.TagDescription{},
 		TrafficSources: []shape.TrafficSourceIdentifier{},
-	}
-	if o.ServiceLinkedRole == "" {
-		x.ServiceLinkedRoleARN = new("arn:aws:iam::" + tx.Scope.Account + ":role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling")
 	}
 	if g.DefaultInstanceWarmup >= 0 {
 		x.DefaultInstanceWarmup = new(int32(g.DefaultInstanceWarmup))
@@ -126,6 +124,11 @@ func (g Group) shape(tx *cloud.Tx) shape.AutoScalingGroup {
 		}
 	}
 	return x
+}
+
+// serviceLinkedRole is the ARN of the role that the group acts in.
+func (g Group) serviceLinkedRole(tx *cloud.Tx) string {
+	return cmp.Or(g.Options.ServiceLinkedRole, iam.LinkedRole(tx, servicePrincipal))
 }
 
 // shape is nil if there is no template.

@@ -23,16 +23,20 @@ var groupMetrics = []struct {
 	{"GroupPendingInstances", func(c Capacity) int { return c.Pending }},
 	{"GroupStandbyInstances", func(c Capacity) int { return c.Standby }},
 	{"GroupTerminatingInstances", func(c Capacity) int { return c.Terminating }},
+	{"GroupTerminatingRetainedInstances", func(c Capacity) int { return c.Retained }},
 	{"GroupTotalInstances", Capacity.total},
 	{"GroupInServiceCapacity", func(c Capacity) int { return c.InService }},
 	{"GroupPendingCapacity", func(c Capacity) int { return c.Pending }},
 	{"GroupStandbyCapacity", func(c Capacity) int { return c.Standby }},
 	{"GroupTerminatingCapacity", func(c Capacity) int { return c.Terminating }},
+	{"GroupTerminatingRetainedCapacity", func(c Capacity) int { return c.Retained }},
 	{"GroupTotalCapacity", Capacity.total},
 	{"WarmPoolDesiredCapacity", nil},
 	{"WarmPoolWarmedCapacity", nil},
 	{"WarmPoolPendingCapacity", nil},
+	{"WarmPoolPendingRetainedCapacity", nil},
 	{"WarmPoolTerminatingCapacity", nil},
+	{"WarmPoolTerminatingRetainedCapacity", nil},
 	{"WarmPoolTotalCapacity", nil},
 	{"GroupAndWarmPoolDesiredCapacity", nil},
 	{"GroupAndWarmPoolTotalCapacity", nil},
@@ -41,7 +45,7 @@ var groupMetrics = []struct {
 const granularity = "1Minute" // the only one (AS-GM-01)
 
 // total is GroupTotalInstances (AS-GM-02).
-func (c Capacity) total() int { return c.InService + c.Pending + c.Terminating }
+func (c Capacity) total() int { return c.InService + c.Pending + c.Terminating + c.Retained }
 
 func (s *Service) metricOperations() []cloud.Operation {
 	return []cloud.Operation{

@@ -86,7 +86,7 @@ type Tag struct {
 	PropagateAtLaunch bool
 }
 
-// Options are settings that are kept and read back.
+// Options are settings that are kept and read back, but for Distribution, DeletionProtection and Retain, which count.
 type Options struct {
 	PlacementGroup        string
 	Context               string
@@ -99,6 +99,7 @@ type Options struct {
 	MinHealthy            int // InstanceMaintenancePolicy; -1 is not set
 	MaxHealthy            int
 	ReservationPreference string
+	Retain                bool `json:",omitempty"` // instances whose termination a hook abandons (AS-HK-19)
 }
 
 // Trigger is why the desired capacity changed: one whole sentence, and the alarms of it.
@@ -239,6 +240,11 @@ func (s *Service) DeleteAutoScalingGroup(tx *cloud.Tx, in *shape.DeleteAutoScali
 	case len(r.tally().crew) > 0 && !force:
 		return nil, api.Errorf("ResourceInUse", "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.")
 	}
+	if force {
+		if err := r.mayForceDelete(); err != nil {
+			return nil, err
+		}
+	}
 	before := r.DesiredCapacity
 	r.Deleting, r.Force, r.MinSize, r.MaxSize = true, r.Force || force, 0, 0
 	g := s.setDesired(tx, r.Group, 0, Cause{Text: "a user request force deleted AutoScalingGroup"}) // text [G]
@@ -252,7 +258,7 @@ func (s *Service) DeleteAutoScalingGroup(tx *cloud.Tx, in *shape.DeleteAutoScali
 	return &shape.DeleteAutoScalingGroupOutput{}, nil
 }
 
-// endAll ends every member, protected or on standby as well.
+// endAll ends every member, protected, on standby or retained as well.
 func (r *roster) endAll(before int) {
 	now := r.tx.Now()
 	for _, m := range r.team() {

@@ -45,7 +45,7 @@ func (r *roster) check(m Member) {
 			r.put(m)
 		}
 	case m.CheckAt.IsZero() || due.After(m.CheckAt): // found now, or the grace period was made longer
-		if sickness == sickStatus && m.CheckAt.IsZero() {
+		if (sickness == sickStatus || sickness == sickEBS) && m.CheckAt.IsZero() {
 			due = later(due, now.Add(impairedTolerated))
 		}
 		due = later(due, now)
@@ -77,7 +77,10 @@ func (r *roster) sickness(m Member) string {
 	if r.s.ec2.Status(r.tx, m.ID) == "impaired" {
 		return sickStatus
 	}
-	if !r.checksELB() {
+	if r.checks("EBS") && r.s.ec2.VolumesStatus(r.tx, m.ID) == "impaired" {
+		return sickEBS
+	}
+	if !r.checks("ELB") {
 		return ""
 	}
 	for _, a := range r.Attachments {
@@ -91,7 +94,8 @@ func (r *roster) sickness(m Member) string {
 	return ""
 }
 
-func (g Group) checksELB() bool { return strings.Contains(g.HealthCheckType, "ELB") }
+// checks tells whether a kind of health check is the group's; EC2 always is (AS-HC-01).
+func (g Group) checks(kind string) bool { return strings.Contains(g.HealthCheckType, kind) }
 
 // mark makes a member Unhealthy; the group replaces it as soon as it is in service.
 func (r *roster) mark(m Member, sickness string) {
@@ -171,7 +175,7 @@ func (r *roster) pace(sick int) (allowed int, again time.Time) {
 
 // untested tells whether a load balancer that counts has not made up its mind about a member.
 func (r *roster) untested(m Member) bool {
-	if !r.checksELB() {
+	if !r.checks("ELB") {
 		return false
 	}
 	for _, a := range r.Attachments {

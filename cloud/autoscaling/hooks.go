@@ -26,7 +26,6 @@ const (
 	hookLimit      = 50      // per group (AS-QL-06)
 	longestWait    = 172_800 // seconds (AS-HK-02)
 	usualHeartbeat = 3600    // seconds (AS-HK-01)
-	heartbeatEnded = "Heartbeat Timeout"
 )
 
 // Hook is a lifecycle hook of a group.
@@ -87,8 +86,13 @@ func (r *roster) held(m *Member, transition string) bool {
 			next = w.Deadline
 		}
 	}
-	if abandoned >= 0 && transition == launchingTransition {
+	switch {
+	case abandoned < 0:
+	case transition == launchingTransition:
 		r.abandon(*m, m.Waits[abandoned])
+		return true
+	case r.Options.Retain && r.alive(m.ID):
+		r.retain(*m, m.Waits[abandoned])
 		return true
 	}
 	if abandoned < 0 && !next.IsZero() {
@@ -138,15 +142,20 @@ func (r *roster) expire(m *Member) []Wait {
 // abandon ends a launch that a hook gave up: the instance is ended, through the hooks of termination, and replaced
 // (AS-HK-06, AS-HK-07). Launches slow down when that goes on (AS-HK-18).
 func (r *roster) abandon(m Member, w Wait) {
-	how := "Lifecycle Action Completed with ABANDON Result"
-	if w.TimedOut {
-		how = heartbeatEnded
-	}
-	r.end(m.Activity, statusCancelled, "Instance failed to complete user's Lifecycle Action: Lifecycle Action with token "+w.Token+" was abandoned: "+how) // AS-AC-12
+	r.end(m.Activity, statusCancelled, w.abandonment())
 	m.Activity, m.Waits = "", nil
 	r.holdBack(m.AvailabilityZone, "")
 	// The cause of this termination is not published [I].
 	r.terminate(m, ending{cause: at(r.tx.Now(), "instance "+m.ID+" was taken out of service in response to an abandoned lifecycle action.")})
+}
+
+// abandonment is the StatusMessage of an activity that the wait's end was the end of (AS-AC-12).
+func (w Wait) abandonment() string {
+	how := "Lifecycle Action Completed with ABANDON Result"
+	if w.TimedOut {
+		how = "Heartbeat Timeout"
+	}
+	return "Instance failed to complete user's Lifecycle Action: Lifecycle Action with token " + w.Token + " was abandoned: " + how
 }
 
 func (g Group) hook(name string) (Hook, bool) {

@@ -3,7 +3,9 @@ package autoscaling
 import (
 	"strings"
 
-	"github.com/billow-cloud/billow/api"
+	"github.com/billow-cloud/billow/cloud/iam"
+	"github.com/billow-cloud/billow/cloud/sns"
+	"github.com/billow-cloud/billow/cloud/sqs"
 )
 
 // This file is what a lifecycle hook's target is told: a topic or a queue (AS-HK-13 to AS-HK-16).
@@ -53,31 +55,35 @@ func (r *roster) setTarget(h *Hook, target, role *string) error {
 	if role != nil {
 		h.Role = *role
 	}
-	if h.Target == "" {
+	switch {
+	case h.Target == "":
 		h.Role = ""
 		return nil
-	}
-	refused := invalid("Unable to publish test message to notification target %s using IAM role %s. Please check your target and role configuration "+
-		"and try to put lifecycle hook again.", h.Target, h.Role)
-	switch {
 	case strings.HasSuffix(h.Target, ".fifo"):
 		return invalid("FIFO queues and topics are not supported as notification targets: %s", h.Target)
-	case h.Role != "" && r.s.identities != nil:
+	case role != nil && h.Role != "" && r.s.identities != nil:
 		if err := r.s.identities.MayPass(r.tx, h.Role, servicePrincipal); err != nil {
 			return err
-		}
-		if x, ok := r.s.identities.Role(r.tx, h.Role); !ok || !r.s.identities.Trusts(r.tx, x, servicePrincipal) {
-			return refused
 		}
 	}
 	test := testMessage{
 		AccountId: r.tx.Scope.Account, RequestId: r.tx.RequestID, AutoScalingGroupARN: r.ARN, AutoScalingGroupName: r.Name,
 		Service: serviceTitle, Event: notifyTest, Time: stamp(r.tx.Now()),
 	}
-	if r.publish(h.Target, subject("test notification", r.Name), text(test), nil) != nil {
-		return refused
+	if r.publish(h, subject("test notification", r.Name), text(test), nil) != nil {
+		return invalid("Unable to publish test message to notification target %s using IAM role %s. Please check your target and role configuration "+
+			"and try to put lifecycle hook again.", h.Target, r.roleOf(h))
 	}
 	return nil
+}
+
+// roleOf is the role that a hook's target is told in: the group's service-linked one if the hook has none, which may publish
+// to topics but not send to queues.
+func (r *roster) roleOf(h *Hook) string {
+	if h.Role != "" {
+		return h.Role
+	}
+	return r.serviceLinkedRole(r.tx)
 }
 
 // tellTarget tells the hook's target of an action that begins.
@@ -93,17 +99,37 @@ func (r *roster) tellTarget(m *Member, h *Hook, token string) error {
 		NotificationMetadata: h.Metadata, Origin: origin, Destination: destination,
 	}
 	what := strings.TrimPrefix(h.Transition, "autoscaling:EC2_INSTANCE_")
-	return r.publish(h.Target, "Auto Scaling:  Lifecycle action '"+what+"' for instance "+m.ID+" in progress.", text(x), map[string]string{"email": x.lines()})
+	return r.publish(h, "Auto Scaling:  Lifecycle action '"+what+"' for instance "+m.ID+" in progress.", text(x), map[string]string{"email": x.lines()})
 }
 
-// publish sends to a topic or a queue of this account and region.
-func (r *roster) publish(target, subject, body string, byProtocol map[string]string) error {
-	part := strings.SplitN(target, ":", 6)
+// publish sends to a hook's target, a topic or a queue of this account and region, as far as its role may.
+func (r *roster) publish(h *Hook, subject, body string, byProtocol map[string]string) error {
+	part := strings.SplitN(h.Target, ":", 6)
 	switch {
-	case len(part) == 6 && part[2] == "sns":
-		return r.s.sns.PublishTexts(r.tx, target, subject, body, byProtocol)
-	case len(part) == 6 && part[2] == "sqs" && r.s.queues != nil:
-		return r.s.queues.Send(r.tx, target, body, nil)
+	case len(part) == 6 && part[2] == sns.Name:
+		if err := r.mayTell(h, "sns:Publish"); err != nil {
+			return err
+		}
+		return r.s.sns.PublishTexts(r.tx, h.Target, subject, body, byProtocol)
+	case len(part) == 6 && part[2] == sqs.Name && r.s.queues != nil:
+		if err := r.mayTell(h, "sqs:SendMessage", "sqs:GetQueueUrl"); err != nil {
+			return err
+		}
+		return r.s.queues.Send(r.tx, h.Target, body, nil)
 	}
-	return api.Errorf("ValidationError", "%s is no topic or queue.", target)
+	return invalid("%s is no topic or queue.", h.Target)
+}
+
+// mayTell refuses what the hook's role does not allow (AS-HK-13).
+func (r *roster) mayTell(h *Hook, actions ...string) error {
+	if r.s.identities == nil {
+		return nil // nobody has roles
+	}
+	for _, action := range actions {
+		err := r.s.identities.MayAct(r.tx, iam.Act{Service: servicePrincipal, Role: r.roleOf(h), Source: r.ARN, Action: action, Resource: h.Target})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

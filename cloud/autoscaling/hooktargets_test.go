@@ -48,7 +48,7 @@ func TestHookTargets(t *testing.T) {
 		AutoScalingGroupName: new("g"), LaunchConfigurationName: new("lc"), MinSize: new(int32(0)), MaxSize: new(int32(3)), DesiredCapacity: new(int32(1)),
 		AvailabilityZones: []string{"us-east-1a"},
 		LifecycleHookSpecificationList: []shape.LifecycleHookSpecification{{LifecycleHookName: new("h"), LifecycleTransition: new(launchingTransition),
-			DefaultResult: new(resultContinue), NotificationMetadata: new("meta"), NotificationTargetARN: &target}},
+			DefaultResult: new(resultContinue), NotificationMetadata: new("meta"), NotificationTargetARN: &target, RoleARN: new(w.notifier("teller"))}},
 	})
 	if m := w.receive(url); m["Event"] != notifyTest || m["AutoScalingGroupName"] != "g" || m["Service"] != serviceTitle { // AS-HK-14
 		t.Errorf("%v", m)

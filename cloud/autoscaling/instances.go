@@ -58,6 +58,8 @@ func (s *Service) TerminateInstanceInAutoScalingGroup(tx *cloud.Tx, in *shape.Te
 	switch {
 	case m.phase() == phaseTerminating:
 		return nil, api.Errorf("ScalingActivityInProgress", "Instance %s is already being terminated.", m.ID)
+	case decrement && m.phase() == phaseRetained:
+		return nil, m.notCounted()
 	case decrement && r.DesiredCapacity <= r.MinSize:
 		return nil, invalid("Currently, desiredSize equals minSize (%d). Terminating instance without replacement will violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or lower group's min size.", r.MinSize)
 	}
@@ -68,7 +70,7 @@ func (s *Service) TerminateInstanceInAutoScalingGroup(tx *cloud.Tx, in *shape.Te
 	key := r.terminate(m, e)
 	r.save()
 	a, _ := s.activities.Get(tx, key)
-	return &shape.TerminateInstanceInAutoScalingGroupOutput{Activity: new(a.shape(""))}, nil
+	return &shape.TerminateInstanceInAutoScalingGroupOutput{Activity: new(a.shape(groupInService))}, nil
 }
 
 // AttachInstances takes running instances into a group (AS-AD-03).
@@ -101,6 +103,7 @@ func (s *Service) AttachInstances(tx *cloud.Tx, in *shape.AttachInstancesInput) 
 		r.lower(-1)
 		r.move(&m, statePending)
 		r.put(m)
+		s.ec2.Tag(tx, id, r.launchTags())
 		s.ec2.SetTargetLifecycleState(tx, id, stateInService)
 		tx.Touch(Name, keyMember, id)
 	}
@@ -141,7 +144,10 @@ func (s *Service) DetachInstances(tx *cloud.Tx, in *shape.DetachInstancesInput) 
 	}
 	out := &shape.DetachInstancesOutput{Activities: []shape.Activity{}}
 	for _, m := range members {
-		if p := m.phase(); p != phaseInService && m.LifecycleState != stateStandby {
+		switch p := m.phase(); {
+		case p == phaseRetained && decrement:
+			return nil, m.notCounted()
+		case p != phaseInService && p != phaseRetained && m.LifecycleState != stateStandby:
 			return nil, invalid("The instance %s is not in InService or Standby.", m.ID)
 		}
 		a := r.depart(m, departure{kind: kindDetach, description: detaching, moved: "detached", state: stateDetaching, target: "Detached"}, decrement)
@@ -199,7 +205,7 @@ func (r *roster) depart(m Member, d departure, decrement bool) shape.Activity {
 	m.CheckAt, m.Rebalance = time.Time{}, false
 	r.leave(&m, d.state, d.target)
 	a, _ = r.s.activities.Get(r.tx, m.Activity)
-	return a.shape("")
+	return a.shape(groupInService)
 }
 
 // ExitStandby brings instances back into service; the desired capacity rises by their number (AS-AD-06).
@@ -231,7 +237,7 @@ func (s *Service) ExitStandby(tx *cloud.Tx, in *shape.ExitStandbyInput) (*shape.
 		s.ec2.SetTargetLifecycleState(tx, m.ID, stateInService)
 		tx.Touch(Name, keyMember, m.ID)
 		a, _ = s.activities.Get(tx, m.Activity)
-		out.Activities = append(out.Activities, a.shape(""))
+		out.Activities = append(out.Activities, a.shape(groupInService))
 	}
 	r.save()
 	r.touch()

@@ -163,9 +163,9 @@ func (c LaunchConfiguration) request() ec2.LaunchRequest {
 	return q
 }
 
-// launchTags are the tags of every new instance (AS-LC-14).
+// launchTags are the tags of every new member (AS-LC-14).
 func (r *roster) launchTags() []ec2.Tag {
-	tags := []ec2.Tag{{Key: "aws:autoscaling:groupName", Value: r.Name}}
+	tags := []ec2.Tag{{Key: ec2.GroupTag, Value: r.Name}}
 	for _, t := range r.Tags {
 		if t.PropagateAtLaunch {
 			tags = append(tags, ec2.Tag{Key: t.Key, Value: t.Value})

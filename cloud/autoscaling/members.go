@@ -31,9 +31,11 @@ import (
 //	              |     |        [drained]
 //	              |     |- no hooks ------------------------> EC2 terminates
 //	              |     '- Terminating:Wait -> Terminating:Proceed -^ |
+//	              |          ^      '-[ABANDON, retain]-> Terminating:Retained --DetachInstances--> Detaching
+//	              |          '--TerminateInstanceInAutoScalingGroup--'  |
 //	              '-------------------------------[terminated]--------'
 //
-// Every state but the two steady ones, InService and Standby, has an open activity, which ends with it.
+// Every state but the steady ones, InService, Standby and Terminating:Retained, has an open activity, which ends with it.
 type Member struct {
 	ID    string
 	Group string
@@ -71,6 +73,7 @@ const (
 	stateTerminating        = "Terminating"
 	stateTerminatingWait    = "Terminating:Wait"
 	stateTerminatingProceed = "Terminating:Proceed"
+	stateRetained           = "Terminating:Retained"
 	stateEnteringStandby    = "EnteringStandby"
 	stateStandby            = "Standby"
 	stateDetaching          = "Detaching"
@@ -90,6 +93,7 @@ const (
 	phaseInService
 	phaseStandby
 	phaseTerminating
+	phaseRetained
 	phaseDetaching
 )
 
@@ -101,6 +105,8 @@ func (m Member) phase() phase {
 		return phaseInService
 	case stateEnteringStandby, stateStandby:
 		return phaseStandby
+	case stateRetained:
+		return phaseRetained
 	case stateDetaching:
 		return phaseDetaching
 	}
@@ -129,8 +135,11 @@ func (s *Service) reconcileMember(tx *cloud.Tx, id string) {
 	case phaseDetaching:
 		if !r.draining(m.ID) {
 			r.end(m.Activity, statusSuccessful, "")
+			r.s.ec2.Untag(r.tx, m.ID, ec2.GroupTag)
 			r.drop(m)
 		}
+	case phaseRetained:
+		r.checkRetained(m)
 	case phaseTerminating:
 		r.advanceTerminating(m)
 	}

@@ -36,7 +36,7 @@ func (s *Service) groupOperations() []cloud.Operation {
 		cloud.Handle("CreateOrUpdateTags", s.CreateOrUpdateTags),
 		cloud.Handle("DeleteTags", s.DeleteTags),
 		cloud.Handle("DescribeTags", s.DescribeTags),
-		cloud.Handle("PutLifecycleHook", s.PutLifecycleHook).But("that RoleARN may publish is not checked beyond who may assume it"),
+		cloud.Handle("PutLifecycleHook", s.PutLifecycleHook),
 		cloud.Handle("DeleteLifecycleHook", s.DeleteLifecycleHook),
 		cloud.Handle("DescribeLifecycleHooks", s.DescribeLifecycleHooks),
 		cloud.Handle("DescribeLifecycleHookTypes", s.DescribeLifecycleHookTypes),
@@ -49,5 +49,5 @@ func (s *Service) groupOperations() []cloud.Operation {
 }
 
 const optionsStored = "MaxInstanceLifetime, CapacityRebalance, PlacementGroup, Context, DesiredCapacityType, InstanceMaintenancePolicy, " +
-	"CapacityReservationSpecification preference and ServiceLinkedRoleARN are kept; HealthCheckType EBS and VPC_LATTICE check nothing; " +
-	"MixedInstancesPolicy, zonal shift, custom termination policies and retained instances are refused"
+	"CapacityReservationSpecification preference and ServiceLinkedRoleARN are kept; HealthCheckType VPC_LATTICE checks nothing; " +
+	"MixedInstancesPolicy, zonal shift and custom termination policies are refused"

@@ -484,7 +484,7 @@ func TestListsOfTypes(t *testing.T) {
 		t.Errorf("%+v", out)
 	}
 	out := must[shape.DescribeMetricCollectionTypesOutput](w, Name, "DescribeMetricCollectionTypes", &shape.DescribeMetricCollectionTypesInput{})
-	if len(out.Metrics) != 20 || len(out.Granularities) != 1 || api.Value(out.Granularities[0].Granularity) != "1Minute" {
+	if len(out.Metrics) != 24 || len(out.Granularities) != 1 || api.Value(out.Granularities[0].Granularity) != "1Minute" {
 		t.Errorf("%+v", out)
 	}
 	if out := must[shape.DescribeAutoScalingNotificationTypesOutput](w, Name, "DescribeAutoScalingNotificationTypes", &shape.DescribeAutoScalingNotificationTypesInput{}); len(out.AutoScalingNotificationTypes) != 5 {

@@ -427,7 +427,7 @@ func (p *player) showActivity(was, now *Activity) {
 		return
 	}
 	text := fmt.Sprintf("%s %d %s", now.StatusCode, now.Progress, now.Description)
-	if now.StatusMessage != "" {
+	if !strings.HasSuffix(now.Description, now.StatusMessage) {
 		text += " (" + now.StatusMessage + ")"
 	}
 	p.event(text)

@@ -216,6 +216,7 @@ type Capacity struct {
 	Pending           int // Pending, Pending:Wait, Pending:Proceed
 	Standby           int // and EnteringStandby
 	Terminating       int // Terminating, Terminating:Wait, Terminating:Proceed
+	Retained          int // Terminating:Retained
 	Warming           int // InService, but the warm-up asked about is not over (AS-WU-01)
 	// WarmAt is when the last of the warming members will be warm; zero if none is.
 	WarmAt time.Time
@@ -228,7 +229,7 @@ func (c Capacity) ScalingOut() bool { return c.Pending > 0 || c.Warming > 0 }
 func (s *Service) capacity(tx *cloud.Tx, g Group, warmup time.Duration) Capacity {
 	t := s.tallies.of(tx.Scope, g.Name)
 	c := Capacity{Min: g.MinSize, Max: g.MaxSize, Desired: g.DesiredCapacity, InService: t.phases[phaseInService],
-		Pending: t.phases[phasePending], Standby: t.phases[phaseStandby], Terminating: t.phases[phaseTerminating]}
+		Pending: t.phases[phasePending], Standby: t.phases[phaseStandby], Terminating: t.phases[phaseTerminating], Retained: t.phases[phaseRetained]}
 	t.after(tx.Now().Add(-warmup), func(at time.Time, x stay) {
 		if !x.leaving {
 			c.Warming++

@@ -85,7 +85,7 @@ func (r *roster) setSettings(x settings) error {
 	return r.setOptions(x)
 }
 
-// setOptions sets what is only kept, but for the zone distribution.
+// setOptions sets the group's Options.
 func (r *roster) setOptions(x settings) error {
 	o := &r.Options
 	if n := x.lifetime; n != nil && *n != 0 && *n < 86400 { // AS-LT-01
@@ -118,9 +118,7 @@ func (r *roster) setOptions(x settings) error {
 	if x.impairment != nil && api.Value(x.impairment.ZonalShiftEnabled) {
 		return invalid("Zonal shift is not supported by this cloud yet.")
 	}
-	if l := x.lifecycle; l != nil && l.RetentionTriggers != nil && api.Value(l.RetentionTriggers.TerminateHookAbandon) == "retain" {
-		return invalid("InstanceLifecyclePolicy retain is not supported by this cloud yet.")
-	}
+	r.setRetention(x.lifecycle)
 	if c := x.reservation; c != nil {
 		o.ReservationPreference = api.Value(c.CapacityReservationPreference)
 	}

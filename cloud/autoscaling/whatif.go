@@ -137,7 +137,7 @@ func (l *lookout) note(c Capacity) {
 	}
 	m.Real = bounded(list)
 	m.Hours += now.Sub(m.At).Hours() * float64(max(m.Desired, level(m.Serving, now)))
-	m.RealHours += now.Sub(m.At).Hours() * float64(c.InService+c.Pending+c.Standby+c.Terminating)
+	m.RealHours += now.Sub(m.At).Hours() * float64(c.InService+c.Pending+c.Standby+c.Terminating+c.Retained)
 	m.At = now
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/elb"
 	"github.com/billow-cloud/billow/cloud/elbv2"
+	"github.com/billow-cloud/billow/cloud/iam"
 	"github.com/billow-cloud/billow/cloud/sns"
 	"github.com/billow-cloud/billow/cloud/sqs"
 	"github.com/billow-cloud/billow/cloud/ssm"
@@ -69,16 +70,16 @@ type dated struct {
 }
 
 func newWorld(t testing.TB, seed uint64) *world {
-	metrics, queues, topics, parameters := cloudwatch.New(), sqs.New(), sns.New(), ssm.New()
+	identities, metrics, queues, topics, parameters := iam.New(), cloudwatch.New(), sqs.New(), sns.New(), ssm.New()
 	topics.Queues = queues
 	e := ec2.New(metrics, parameters, ec2.Options{AnyImage: true})
 	v2 := elbv2.New(e, metrics, elbv2.Options{})
 	classic := elb.New(v2, e, metrics)
 	s := New(e, v2, classic, metrics, topics)
-	s.Reach(queues, nil)
+	s.Reach(queues, identities)
 	return &world{
 		t: t, s: s, ec2: e, now: start, boot: 20 * time.Second, end: 5 * time.Second, check: 10 * time.Second, checked: start,
-		cloud:   cloud.New(seed, metrics, queues, topics, parameters, e, v2, classic, s, inside{}),
+		cloud:   cloud.New(seed, identities, metrics, queues, topics, parameters, e, v2, classic, s, inside{}),
 		sick:    map[string]bool{},
 		busy:    map[string]bool{},
 		running: map[string]bool{},

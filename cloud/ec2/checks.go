@@ -19,8 +19,8 @@ func (c Check) failing(from, to time.Time) bool {
 // recoveredAfter is how long a system check fails before the instance is recovered by itself (EC-IN-06) [I].
 const recoveredAfter = 2 * time.Minute
 
-// groupTag is on the instances of Auto Scaling groups, which replace them instead.
-const groupTag = "aws:autoscaling:groupName"
+// GroupTag is on the instances of Auto Scaling groups, which replace them instead of recovering them.
+const GroupTag = "aws:autoscaling:groupName"
 
 // checked is what one status check says.
 func (i Instance) checked(c Check, now time.Time) string {
@@ -85,7 +85,7 @@ func (s *Service) reconcileChecks(tx *cloud.Tx, i *Instance, next time.Time) tim
 
 func (s *Service) inGroup(tx *cloud.Tx, id string) bool {
 	for _, t := range s.Tags(tx, id) {
-		if t.Key == groupTag {
+		if t.Key == GroupTag {
 			return true
 		}
 	}

@@ -39,6 +39,12 @@ func (s *Service) Status(tx *cloud.Tx, id string) string {
 	return i.status(tx.Now())
 }
 
+// VolumesStatus gives what the check of an instance's volumes says, likewise.
+func (s *Service) VolumesStatus(tx *cloud.Tx, id string) string {
+	i, _ := s.instances.Get(tx, id)
+	return i.checked(i.VolumeCheck, tx.Now())
+}
+
 // DescribeInstanceStatus lists the status checks of running instances or, if told so, of all.
 func (s *Service) DescribeInstanceStatus(tx *cloud.Tx, in *shape.DescribeInstanceStatusInput) (*shape.DescribeInstanceStatusOutput, error) {
 	instance := func(tx *cloud.Tx, i Instance) string { return i.checked(i.InstanceCheck, tx.Now()) }

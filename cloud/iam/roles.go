@@ -200,6 +200,24 @@ var linked = []struct{ service, name, policy string }{
 	{"events.amazonaws.com", "AWSServiceRoleForCloudWatchEvents", "CloudWatchEventsServiceRolePolicy"},
 }
 
+// LinkedRole is the ARN of the role that a service has of its own in the account of a step; empty if it has none.
+func LinkedRole(tx *cloud.Tx, service string) string {
+	for _, l := range linked {
+		if l.service == service {
+			return "arn:aws:iam::" + tx.Scope.Account + ":role/aws-service-role/" + service + "/" + l.name
+		}
+	}
+	return ""
+}
+
+// linkedRole is a service's own role, without a name yet.
+func linkedRole(service, policy string) Role {
+	r := Role{Service: service, MaxSession: defaultSession,
+		Trust: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"` + service + `"},"Action":"sts:AssumeRole"}]}`}
+	r.Attached = []string{"arn:aws:iam::aws:policy/aws-service-role/" + policy}
+	return r
+}
+
 // CreateServiceLinkedRole makes the role of a service.
 func (s *Service) CreateServiceLinkedRole(tx *cloud.Tx, in *shape.CreateServiceLinkedRoleInput) (*shape.CreateServiceLinkedRoleOutput, error) {
 	service, suffix := *in.AWSServiceName, api.Value(in.CustomSuffix)
@@ -217,11 +235,8 @@ func (s *Service) CreateServiceLinkedRole(tx *cloud.Tx, in *shape.CreateServiceL
 		if s.roles.Has(tx, key(name)) {
 			return nil, api.Errorf("InvalidInput", "Service role name %s has been taken in this account, please try a different suffix.", name)
 		}
-		r := Role{
-			Service: service, Description: api.Value(in.Description), MaxSession: defaultSession,
-			Trust: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"` + service + `"},"Action":"sts:AssumeRole"}]}`,
-		}
-		r.Attached = []string{"arn:aws:iam::aws:policy/aws-service-role/" + l.policy}
+		r := linkedRole(service, l.policy)
+		r.Description = api.Value(in.Description)
 		r, err := s.addRole(tx, r, name, new("/aws-service-role/"+service+"/"), nil)
 		if err != nil {
 			return nil, err

@@ -28,7 +28,7 @@ func (s *Service) MayAct(tx *cloud.Tx, a Act) error {
 	p := policy.Policies{Resource: s.ResourcePolicy(a.Policy)}
 	name := a.Service
 	if a.Role != "" {
-		r, ok := s.Role(tx, a.Role)
+		r, ok := s.roleOf(tx, a)
 		name = sessionARN(tx.Scope.Account, baseName(a.Role), strings.TrimSuffix(a.Service, ".amazonaws.com"))
 		if !ok || !s.trusts(tx, r, a) {
 			return refusedAct(a.Service, Act{Action: "sts:AssumeRole", Resource: a.Role}, policy.Decision{Why: policy.ByResource})
@@ -48,6 +48,18 @@ func (s *Service) MayAct(tx *cloud.Tx, a Act) error {
 		d.Why = policy.ByResource
 	}
 	return refusedAct(name, a, d)
+}
+
+// roleOf is the role of an act; the service-linked one is what it will be if nobody has made it yet.
+func (s *Service) roleOf(tx *cloud.Tx, a Act) (Role, bool) {
+	r, ok := s.Role(tx, a.Role)
+	for _, l := range linked {
+		if !ok && l.service == a.Service && a.Role == LinkedRole(tx, a.Service) {
+			r = linkedRole(l.service, l.policy)
+			r.ARN, ok = a.Role, true
+		}
+	}
+	return r, ok
 }
 
 func refusedAct(name string, a Act, d policy.Decision) error {

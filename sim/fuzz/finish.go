@@ -54,7 +54,7 @@ func (r *run) ask(scope cloud.Scope, service, operation string, in any) {
 }
 
 // repair takes away what calls have asked for and what keeps a group from its capacity for ever: images that are gone,
-// zones without a subnet, hooks that nobody answers, suspended processes.
+// zones without a subnet, hooks that nobody answers, instances that are retained, suspended processes.
 func (r *run) repair() {
 	made := map[cloud.Scope]string{}
 	for _, key := range sortedKeys(r.rows.groups) {
@@ -97,6 +97,12 @@ func (r *run) repairGroup(scope cloud.Scope, key string, g *autoscaling.Group, p
 	}
 	r.must(scope, autoscaling.Name, "ResumeProcesses", &asapi.ResumeProcessesInput{AutoScalingGroupName: &g.Name})
 	r.must(scope, autoscaling.Name, "SuspendProcesses", &asapi.SuspendProcessesInput{AutoScalingGroupName: &g.Name, ScalingProcesses: []string{"AlarmNotification", "ScheduledActions"}})
+	for _, m := range r.team(key) {
+		if m.LifecycleState == retained {
+			r.must(scope, autoscaling.Name, "TerminateInstanceInAutoScalingGroup", &asapi.TerminateInstanceInAutoScalingGroupInput{InstanceId: &m.ID,
+				ShouldDecrementDesiredCapacity: new(false)})
+		}
+	}
 	in := &asapi.UpdateAutoScalingGroupInput{AutoScalingGroupName: &g.Name, LaunchTemplate: &asapi.LaunchTemplateSpecification{LaunchTemplateName: new(last)},
 		VPCZoneIdentifier: &places, HealthCheckGracePeriod: new(int32(60)), DefaultInstanceWarmup: new(int32(0)),
 		NewInstancesProtectedFromScaleIn: new(false), MinSize: new(int32(min(g.MinSize, 6))), MaxSize: new(int32(min(g.MaxSize, 6)))}

@@ -24,6 +24,7 @@ func (r *run) check(in cloud.Input, out cloud.Output, deltas []delta) {
 			r.checkPace(d)
 		case autoscaling.Name + ".members":
 			r.checkMove(d)
+			r.checkRetained(in, d)
 		case ec2.Name + ".instances":
 			r.checkInstance(d)
 		}
@@ -67,7 +68,7 @@ func (r *run) checkMembers() {
 		if g == nil {
 			r.fail("a member has a group", "%s: %s", key, encoded(m))
 		}
-		steady := m.LifecycleState == "InService" || m.LifecycleState == "Standby"
+		steady := m.LifecycleState == "InService" || m.LifecycleState == "Standby" || m.LifecycleState == retained
 		if steady != (m.Activity == "") {
 			r.fail("a member has an activity while it moves, and only then", "%s is %s with activity %q", key, m.LifecycleState, m.Activity)
 		}
@@ -137,17 +138,42 @@ func (r *run) checkActivity(d delta) {
 // moves are the lifecycle states that can follow each other within one step, those that are passed through included
 // (AS-LC-01 to AS-LC-07). Empty is no member.
 var moves = map[string]string{
-	"":                    "Pending Pending:Wait InService Terminating Terminating:Wait Terminating:Proceed",
-	"Pending":             " Pending:Wait Pending:Proceed InService Terminating Terminating:Wait Terminating:Proceed Detaching",
-	"Pending:Wait":        " Pending:Proceed InService Terminating Terminating:Wait Terminating:Proceed Detaching",
-	"Pending:Proceed":     " InService Terminating Terminating:Wait Terminating:Proceed",
-	"InService":           " EnteringStandby Standby Detaching Terminating Terminating:Wait Terminating:Proceed",
-	"EnteringStandby":     " Standby Terminating Terminating:Wait Terminating:Proceed",
-	"Standby":             " Pending InService Detaching Terminating Terminating:Wait Terminating:Proceed",
-	"Detaching":           " Terminating Terminating:Wait Terminating:Proceed",
-	"Terminating":         " Terminating:Wait Terminating:Proceed",
-	"Terminating:Wait":    " Terminating:Proceed",
+	"":                    "Pending Pending:Wait InService" + ending,
+	"Pending":             " Pending:Wait Pending:Proceed InService Detaching" + ending,
+	"Pending:Wait":        " Pending:Proceed InService Detaching" + ending,
+	"Pending:Proceed":     " InService" + ending,
+	"InService":           " EnteringStandby Standby Detaching" + ending,
+	"EnteringStandby":     " Standby" + ending,
+	"Standby":             " Pending InService Detaching" + ending,
+	"Detaching":           ending,
+	"Terminating":         " Terminating:Wait Terminating:Proceed " + retained,
+	"Terminating:Wait":    " Terminating:Proceed " + retained,
 	"Terminating:Proceed": " ",
+	retained:              " Detaching" + ending,
+}
+
+// ending are the states on the way out, of which hooks whose target has gone pass several in a step (AS-HK-16).
+const ending = " Terminating Terminating:Wait Terminating:Proceed " + retained
+
+// retained is the state of who is left alone since a hook abandoned its end (AS-HK-19).
+const retained = "Terminating:Retained"
+
+// checkRetained: only groups that want it retain, and nothing but a call or the end of its instance moves who is retained.
+func (r *run) checkRetained(in cloud.Input, d delta) {
+	was, _ := d.old.(*autoscaling.Member)
+	m, _ := d.new.(*autoscaling.Member)
+	switch {
+	case m != nil && m.LifecycleState == retained && (was == nil || was.LifecycleState != retained):
+		if g := r.rows.groups[scopeOf(d.key).String()+"/"+m.Group]; !g.Options.Retain || g.Deleting {
+			r.fail("only a group that wants it retains", "%s: %s", d.key, encoded(g))
+		}
+	case was != nil && was.LifecycleState == retained && (m == nil || m.LifecycleState != retained):
+		call, called := in.(cloud.Call)
+		named := called && slices.Contains([]string{"TerminateInstanceInAutoScalingGroup", "DetachInstances", "DeleteAutoScalingGroup"}, call.Operation)
+		if i := r.rows.instances[r.rows.where[was.ID]]; !named && i != nil && i.State != ec2.ShuttingDown && i.State != ec2.Terminated {
+			r.fail("who is retained is left alone", "%s went on after %T", d.key, in)
+		}
+	}
 }
 
 func (r *run) checkMove(d delta) {
