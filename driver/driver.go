@@ -201,7 +201,7 @@ type Usage struct {
 // ExecRequest is a program to run in an instance.
 type ExecRequest struct {
 	Args []string // Args[0] is looked up in PATH
-	Env  []string // added to HOME, PATH and, with TTY, TERM
+	Env  []string // put over HOME, PATH and, with TTY, TERM
 	Dir  string   // empty is /
 
 	// TTY gives it a terminal: Stdout takes everything, Stderr nothing. Resize

@@ -243,7 +243,7 @@ def handler(event, context):
     if "exit" in event: os._exit(event["exit"])
     if "fill" in event: b = bytearray(event["fill"] << 20); b[::4096] = b"x" * len(b[::4096])
     if "raise" in event: raise ValueError(event["raise"])
-    return {"id": context.aws_request_id, "name": context.function_name, "left": context.get_remaining_time_in_millis(), "memory": context.memory_limit_in_mb}
+    return {"id": context.aws_request_id, "name": context.function_name, "left": context.get_remaining_time_in_millis(), "memory": context.memory_limit_in_mb, "home": os.environ["HOME"]}
 `
 
 func TestFunctionPython(t *testing.T) {
@@ -255,10 +255,10 @@ func TestFunctionPython(t *testing.T) {
 	f.create("py", types.RuntimePython312, "mod.handler", zipOf(t, "mod.py", []byte(pythonSource)), nil)
 	answer, failed, log := f.invoke("py", `{"a":1}`)
 	var got struct {
-		ID, Name, Memory string
-		Left             int
+		ID, Name, Memory, Home string
+		Left                   int
 	}
-	if err := json.Unmarshal([]byte(answer), &got); err != nil || failed != "" || got.Name != "py" || got.Memory != "128" || got.Left < 1000 || got.Left > 3000 || !strings.Contains(log, got.ID) {
+	if err := json.Unmarshal([]byte(answer), &got); err != nil || failed != "" || got.Name != "py" || got.Memory != "128" || got.Home != "/tmp" || got.Left < 1000 || got.Left > 3000 || !strings.Contains(log, got.ID) {
 		t.Errorf("it answers %s (%s), %v, log %s", answer, failed, err, log)
 	}
 	for event, want := range map[string]string{

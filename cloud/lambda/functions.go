@@ -144,9 +144,9 @@ func set[T any](field *T, given *T) {
 func (s *Service) check(tx *cloud.Tx, v *Version, newRole bool) error {
 	switch {
 	case v.Timeout > maxTimeout:
-		return invalid("1 validation error detected: Value '%d' at 'timeout' failed to satisfy constraint: Member must have value less than or equal to %d", v.Timeout, maxTimeout)
+		return api.Errorf("ValidationException", "1 validation error detected: Value '%d' at 'timeout' failed to satisfy constraint: Member must have value less than or equal to %d", v.Timeout, maxTimeout)
 	case v.Memory > maxMemory:
-		return invalid("1 validation error detected: Value '%d' at 'memorySize' failed to satisfy constraint: Member must have value less than or equal to %d", v.Memory, maxMemory)
+		return api.Errorf("ValidationException", "1 validation error detected: Value '%d' at 'memorySize' failed to satisfy constraint: Member must have value less than or equal to %d", v.Memory, maxMemory)
 	}
 	if err := s.checkRuntime(tx, v); err != nil {
 		return err

@@ -57,6 +57,11 @@ func (s suite) exec(t *testing.T) {
 	if err != nil || code != 42 || out.String() != "from outside\nvalue /root\n/var/tmp\n" || errs.String() != "bad\n" {
 		t.Errorf("code %d, error %v, output %q, errors %q", code, err, out.String(), errs.String())
 	}
+	out.Reset()
+	if _, err := d.Exec(ctx, "i-1", driver.ExecRequest{Args: []string{"env"}, Env: []string{"HOME=/srv"}, Stdout: &out}); err != nil ||
+		strings.Count(out.String(), "HOME=") != 1 || !strings.Contains(out.String(), "HOME=/srv\n") {
+		t.Errorf("error %v, environment %q", err, out.String())
+	}
 	if code, _ := run(t, ctx, d, "i-1", "sh", "-c", "kill -9 $$"); code != 137 {
 		t.Errorf("a killed program gives %d, want 137", code)
 	}

@@ -25,8 +25,14 @@ func (k *keeper) tops(i *instance) []string {
 // environment is what programs of the instance find set: what its image says
 // comes over what all have and what its spec says.
 func (i *instance) environment() []string {
-	all := append(append([]string{}, environment...), i.record.Spec.Environment...)
-	for _, entry := range i.record.Config.Env {
+	return overlaid(append(append([]string{}, environment...), i.record.Spec.Environment...), i.record.Config.Env)
+}
+
+// overlaid puts variables in place of those that have the same names, and
+// behind the others: where a name is there twice, programs take either.
+func overlaid(variables, over []string) []string {
+	all := append([]string{}, variables...)
+	for _, entry := range over {
 		name, _, _ := strings.Cut(entry, "=")
 		replaced := false
 		for n, old := range all {

@@ -339,6 +339,7 @@ func (k *keeper) end(i *instance, grace time.Duration, reason driver.Reason) {
 		case <-timer.C:
 		}
 	}
+	b.place.kill()
 	b.guest.destroy()
 	<-b.over
 }

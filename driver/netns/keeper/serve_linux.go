@@ -177,10 +177,11 @@ func (k *keeper) serveExec(conn *net.UnixConn, req *Request, files []*os.File) {
 		respond(conn, &Response{Error: Fail(err)})
 		return
 	}
-	env := append(append([]string{}, b.environment...), req.Env...)
+	env := b.environment
 	if req.TTY {
 		env = append([]string{"TERM=xterm-256color"}, env...)
 	}
+	env = overlaid(env, req.Env)
 	dir := req.Dir
 	if dir == "" {
 		dir = "/"
