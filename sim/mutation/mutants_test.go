@@ -763,7 +763,7 @@ var ofGroups = []mutant{
 		name: "a load balancer's verdict counts without being asked for",
 		why:  "a group with HealthCheckType EC2 is replaced because its application answers 500",
 		file: "cloud/autoscaling/health.go",
-		old:  "	if !r.checksELB() {\n		return \"\"\n	}\n	for _, a := range r.Attachments {\n		if a.State",
+		old:  "	if !r.checks(\"ELB\") {\n		return \"\"\n	}\n	for _, a := range r.Attachments {\n		if a.State",
 		new:  "	for _, a := range r.Attachments {\n		if a.State",
 		run:  "TestScenarios/verdicts",
 	},
