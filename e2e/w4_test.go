@@ -3,6 +3,7 @@ package e2e
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"io"
 	"os"
 	"path/filepath"
@@ -163,17 +164,18 @@ func short(outages []outage) bool {
 	return slices.ContainsFunc(outages, func(o outage) bool { return o.gap <= failoverBound })
 }
 
+// testShort holds the shortest outage to what is promised.
 func (s *server) testShort(outages []outage) {
 	s.t.Helper()
-	s.t.Logf("clients were without an answer, and a call with the AWS CLI took: %v", outages)
-	if short(outages) {
-		return
+	best := slices.MinFunc(outages, func(a, b outage) int { return cmp.Compare(a.gap, b.gap) })
+	s.t.Logf("of %d times the shortest without an answer was %v; a call with the AWS CLI took %v then", len(outages), best.gap, best.call)
+	switch {
+	case best.gap <= failoverBound:
+	case best.call <= busyCall:
+		s.t.Errorf("clients were without an answer for more than %v: %v", failoverBound, outages)
+	default:
+		s.t.Logf("the host is too busy to tell whether it can be %v", failoverBound)
 	}
-	if slices.ContainsFunc(outages, func(o outage) bool { return o.call <= busyCall }) {
-		s.t.Errorf("clients were without an answer for more than %v", failoverBound)
-		return
-	}
-	s.t.Logf("the host is too busy to tell whether it can be %v", failoverBound)
 }
 
 // failover kills the instance that answers at an address and waits until a client, who asks every 20 ms, hears another one,
