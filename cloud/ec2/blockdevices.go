@@ -164,7 +164,11 @@ func (p *plan) findDevice(s *Service, tx *cloud.Tx, n int) (err error) {
 	case s.options.NoVolumes != "":
 		return api.Errorf("UnsupportedOperation", "%s", s.options.NoVolumes)
 	case p.image.hasSnapshot(d.SnapshotID): // whoever may launch the image may have its volumes
-		_, *source, _ = s.snapshotIDs.Find(d.SnapshotID)
+		_, found, known := s.snapshotIDs.Find(d.SnapshotID)
+		if !known || found.State == snapshotDeleted { // it was another account's
+			return noSnapshot(d.SnapshotID)
+		}
+		*source = found
 	default:
 		if *source, err = s.volumeSource(tx, d.SnapshotID); err != nil {
 			return err

@@ -64,7 +64,7 @@ var ofAddressesAndVolumes = []mutant{
 		file: "cloud/ec2/registrations.go",
 		old:  "		s.keepSnapshot(tx, i)\n	} else {",
 		new:  "	} else {",
-		run:  "TestRegisterImage",
+		run:  "TestImagesAreForgotten",
 	},
 	{
 		name: "content goes with the first that stands on it",
