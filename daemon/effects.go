@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/sns"
 	"github.com/billow-cloud/billow/store"
 )
@@ -123,13 +124,23 @@ func (e *effects) start(ctx context.Context, w cloud.Effect) {
 	}
 }
 
-// repeats tells whether a wish is one that waits, made again. Two messages to one subscriber are not.
+// repeats tells whether a wish is one that waits, made again, so that the newer one is enough.
 func repeats(waiting, w cloud.Effect) bool {
-	if m, ok := w.(sns.DeliverHTTP); ok {
-		before, _ := waiting.(sns.DeliverHTTP)
-		return m.MessageID == before.MessageID
+	return reflect.TypeOf(waiting) == reflect.TypeOf(w) && part(waiting) == part(w)
+}
+
+// part tells wishes of one kind and key apart that must all be carried out: the key of two images or messages is where
+// they come from or go to.
+func part(w cloud.Effect) string {
+	switch w := w.(type) {
+	case sns.DeliverHTTP:
+		return w.MessageID
+	case ec2.CaptureImage:
+		return w.ImageID
+	case ec2.DetachVolumeData: // a volume that was found in a place where it should not be is to leave that one
+		return w.InstanceID
 	}
-	return reflect.TypeOf(waiting) == reflect.TypeOf(w)
+	return ""
 }
 
 // work carries out what is queued for one key, and ends with the queue.

@@ -12,7 +12,11 @@ import (
 	"time"
 
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/ec2"
+	"github.com/billow-cloud/billow/cloud/elbv2"
+	"github.com/billow-cloud/billow/cloud/lambda"
 	"github.com/billow-cloud/billow/cloud/sns"
+	"github.com/billow-cloud/billow/cloud/sqs"
 	"github.com/billow-cloud/billow/store"
 )
 
@@ -89,13 +93,53 @@ func TestARepeatedWishReplacesTheOneThatWaits(t *testing.T) {
 	}
 }
 
-// TestMessagesToOneSubscriberAllGo: of those that wait none replaces another, but a message that is sent again.
-func TestMessagesToOneSubscriberAllGo(t *testing.T) {
-	message := func(id string, attempt int) sns.DeliverHTTP {
+// TestOnlyTheSameWishIsARepetition: of two effects that wait behind one key, the second takes the first's place only if
+// nothing is lost by that. Those with other keys never meet.
+func TestOnlyTheSameWishIsARepetition(t *testing.T) {
+	message := func(id string, attempt int) cloud.Effect {
 		return sns.DeliverHTTP{SubscriptionARN: "s", MessageID: id, Attempt: attempt}
 	}
-	if repeats(message("a", 1), message("b", 1)) || !repeats(message("a", 1), message("a", 2)) {
-		t.Error("messages take each other's place")
+	for _, x := range []struct {
+		name   string
+		of, is cloud.Effect
+		meet   bool // have one key
+		same   bool
+	}{
+		{"another message", message("a", 1), message("b", 1), true, false},
+		{"a message sent again", message("a", 1), message("a", 2), true, true},
+		{"two images of one instance", ec2.CaptureImage{ImageID: "ami-1", InstanceID: "i-1"}, ec2.CaptureImage{ImageID: "ami-2", InstanceID: "i-1"}, true, false},
+		{"an image again", ec2.CaptureImage{ImageID: "ami-1", InstanceID: "i-1"}, ec2.CaptureImage{ImageID: "ami-1", InstanceID: "i-1"}, true, true},
+		{"two volumes to one instance", ec2.AttachVolumeData{ID: "vol-1", InstanceID: "i-1", Device: "/dev/sdf"}, ec2.AttachVolumeData{ID: "vol-2", InstanceID: "i-1", Device: "/dev/sdg"}, false, true},
+		{"a volume that is to be elsewhere now", ec2.AttachVolumeData{ID: "vol-1", InstanceID: "i-1"}, ec2.AttachVolumeData{ID: "vol-1", InstanceID: "i-2"}, true, true},
+		{"a volume leaves two instances", ec2.DetachVolumeData{ID: "vol-1", InstanceID: "i-1"}, ec2.DetachVolumeData{ID: "vol-1", InstanceID: "i-2"}, true, false},
+		{"a detachment by force", ec2.DetachVolumeData{ID: "vol-1", InstanceID: "i-1"}, ec2.DetachVolumeData{ID: "vol-1", InstanceID: "i-1", Force: true}, true, true},
+		{"a volume that leaves and returns", ec2.DetachVolumeData{ID: "vol-1", InstanceID: "i-1"}, ec2.AttachVolumeData{ID: "vol-1", InstanceID: "i-1"}, true, false},
+		{"a larger volume", ec2.ResizeVolumeData{ID: "vol-1", Bytes: 1}, ec2.ResizeVolumeData{ID: "vol-1", Bytes: 2}, true, true},
+		{"a volume made and deleted", ec2.CreateVolumeData{ID: "vol-1"}, ec2.DeleteVolumeData{ID: "vol-1"}, true, false},
+		{"two snapshots of one volume", ec2.TakeSnapshot{ID: "snap-1", VolumeID: "vol-1"}, ec2.TakeSnapshot{ID: "snap-2", VolumeID: "vol-1"}, false, true},
+		{"a snapshot and its end", ec2.TakeSnapshot{ID: "snap-1"}, ec2.DeleteSnapshotData{ID: "snap-1"}, true, false},
+		{"a stop by force", ec2.StopInstance{ID: "i-1"}, ec2.StopInstance{ID: "i-1", Force: true}, true, true},
+		{"a stop and a start", ec2.StopInstance{ID: "i-1"}, ec2.StartInstance{Spec: ec2.Spec{ID: "i-1"}}, true, false},
+		{"a launch with newer settings", ec2.LaunchInstance{Spec: ec2.Spec{ID: "i-1"}}, ec2.LaunchInstance{Spec: ec2.Spec{ID: "i-1", Memory: 1}}, true, true},
+		{"two reboots", ec2.RebootInstance{ID: "i-1"}, ec2.RebootInstance{ID: "i-1"}, true, true},
+		{"a reboot and the end", ec2.RebootInstance{ID: "i-1"}, ec2.TerminateInstance{ID: "i-1"}, true, false},
+		{"two images deleted", ec2.DeleteImage{ImageID: "ami-1"}, ec2.DeleteImage{ImageID: "ami-2"}, false, true},
+	} {
+		if a, b := effectKey(x.of), effectKey(x.is); a == "" || b == "" || (a == b) != x.meet {
+			t.Errorf("%s: the keys are %q and %q", x.name, a, b)
+		}
+		if repeats(x.of, x.is) != x.same {
+			t.Errorf("%s: taken for a repetition is %v", x.name, !x.same)
+		}
+	}
+	// These go at once and in order, each: what carries them out keeps the newest by what they are about.
+	for _, e := range []cloud.Effect{
+		ec2.BindAddress{PublicIP: "127.64.0.1"}, elbv2.Route{ARN: "a"}, sqs.Arrived{Queue: "q"}, lambda.Run{RequestID: "r"},
+		lambda.HaveCode{CodeHash: "h"}, lambda.DropCode{CodeHash: "h"},
+	} {
+		if key := effectKey(e); key != "" {
+			t.Errorf("%T waits behind %q", e, key)
+		}
 	}
 }
 
