@@ -20,7 +20,7 @@ import (
 // internalOperations are those of services, by name, that are no API of AWS, are asked for over the administration socket.
 var internalOperations = map[string]string{
 	"explain": autoscaling.Name, "shadow-put": autoscaling.Name, "shadow-list": autoscaling.Name, "shadow-report": autoscaling.Name, "shadow-delete": autoscaling.Name,
-	"mailbox": sns.Name, "impair": ec2.Name,
+	"mailbox": sns.Name, "impair": ec2.Name, "notify": ec2.Name,
 }
 
 // maxQuestion bounds what is sent: policies and alarms are small.

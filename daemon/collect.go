@@ -12,6 +12,9 @@ import (
 const (
 	metricPeriod    = time.Minute
 	inventoryPeriod = 5 * time.Second
+	// checkFloor is the least time by the wall clock between two status checks, which are due each minute of the cloud's:
+	// what an instance cannot do in it is not for want of time.
+	checkFloor = 2 * time.Second
 )
 
 // collect hands the control plane one batch of measurements per minute of cloud time, at the minute, until ctx ends.
@@ -29,6 +32,15 @@ func (d *Daemon) collect(ctx context.Context) {
 			d.log.Warn("a minute has no instance metrics", "error", err)
 		}
 		d.loop.observe(append(facts, d.routes.traffic(next))...)
+	}
+}
+
+// check has the instances' status checked until ctx ends.
+func (d *Daemon) check(ctx context.Context) {
+	for sleep(ctx, max(checkFloor, d.loop.clock.Until(d.loop.clock.Now().Add(metricPeriod)))) {
+		if err := d.instances.check(ctx); err != nil && ctx.Err() == nil {
+			d.log.Warn("no status checks", "error", err)
+		}
 	}
 }
 

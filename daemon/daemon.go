@@ -258,6 +258,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	parts.Go(func() { d.functions.Run(running) })
 	parts.Go(func() { d.collect(work) })
 	parts.Go(func() { d.look(work) })
+	parts.Go(func() { d.check(work) })
 	d.serveInside(work, &parts)
 
 	servers := []*http.Server{{Handler: d.api}, {Handler: d.serveAdmin()}}

@@ -27,6 +27,7 @@ type instances struct {
 	// modelled instances may be larger than the host.
 	modelled bool
 	moments  moments
+	well     bool // no instance failed the last status check
 
 	// metering keeps the inventory and the collection from running twice at a time.
 	metering sync.Mutex
@@ -242,6 +243,21 @@ func (i *instances) inventory(ctx context.Context) error {
 	}
 	i.looked = true
 	i.observe(fact)
+	return nil
+}
+
+// check tells the control plane which instances give no sign of life; nothing, as long as all do.
+func (i *instances) check(ctx context.Context) error {
+	fact := ec2.StatusChecks{Began: i.clock.Now()}
+	silent, err := i.driver.Check(ctx)
+	if err != nil {
+		return fmt.Errorf("the driver could not check its instances: %w", err)
+	}
+	fact.Failed = silent
+	if len(silent) > 0 || !i.well {
+		i.observe(fact)
+	}
+	i.well = len(silent) == 0
 	return nil
 }
 

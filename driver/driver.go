@@ -75,6 +75,14 @@ type Driver interface {
 	// Measure reads the counters of the running instances, in order of ID.
 	Measure(ctx context.Context) ([]Usage, error)
 
+	// Check asks every running instance for a sign of life and lists, in order
+	// of ID, those that give none within about a second: their processes are
+	// stopped from outside, they starve for memory, or they have cut themselves
+	// off from the network. One that is merely busy is well, as is one that the
+	// driver itself holds for a moment. Since a single check may have come at a
+	// bad time, repeated ones count. Sandboxes are not asked.
+	Check(ctx context.Context) (silent []string, err error)
+
 	// Console returns the last 64 KiB of what boot and user data printed, also
 	// of a stopped instance. Unknown is ErrNotFound.
 	Console(ctx context.Context, id string) ([]byte, error)

@@ -128,14 +128,19 @@ func (s *server) boots() map[string]string {
 		if i.State.Name != types.InstanceStateNameRunning {
 			continue
 		}
-		// The start of process 1, in clock ticks since the host's boot, and its network.
-		out, err := s.exec(*i.InstanceId, "sh", "-c", "cut -d' ' -f22 /proc/1/stat; readlink /proc/self/ns/net")
-		if err != nil {
-			s.t.Errorf("%s: %v: %s", *i.InstanceId, err, out)
-		}
-		seen[*i.InstanceId] = out
+		seen[*i.InstanceId] = s.boot(*i.InstanceId)
 	}
 	return seen
+}
+
+// boot is the start of an instance's process 1, in clock ticks since the host's boot, and its network.
+func (s *server) boot(id string) string {
+	s.t.Helper()
+	out, err := s.exec(id, "sh", "-c", "cut -d' ' -f22 /proc/1/stat; readlink /proc/self/ns/net")
+	if err != nil {
+		s.t.Errorf("%s: %v: %s", id, err, out)
+	}
+	return out
 }
 
 // TestInstancesOutliveTheServer: after a kill and after an orderly end they run on, and the next server adopts them as they
@@ -266,14 +271,20 @@ func TestGroupsGoOnAfterAKill(t *testing.T) {
 	}
 }
 
-// killInstance kills process 1 of an instance, told by when it was started and its network (see boots).
+// killInstance kills process 1 of an instance, as signalInstance tells it.
 func killInstance(t testing.TB, data, boot string) {
+	t.Helper()
+	signalInstance(t, data, boot, syscall.SIGKILL)
+}
+
+// signalInstance sends process 1 of an instance a signal, told by when it was started and its network (see boots).
+func signalInstance(t testing.TB, data, boot string, signal syscall.Signal) {
 	t.Helper()
 	lines := strings.Fields(boot)
 	for _, pid := range processes(keeperOf(t, data)) {
 		network, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
 		if f := statFields(fmt.Sprintf("/proc/%d/stat", pid)); len(lines) == 2 && len(f) > 19 && f[19] == lines[0] && network == lines[1] {
-			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			if err := syscall.Kill(pid, signal); err != nil {
 				t.Fatal(err)
 			}
 			return

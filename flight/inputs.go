@@ -30,6 +30,7 @@ var factTypes = []reflect.Type{
 	reflect.TypeFor[ec2.VolumeResized](), reflect.TypeFor[ec2.VolumeDeleted](), reflect.TypeFor[ec2.SnapshotTaken](),
 	reflect.TypeFor[ec2.SnapshotFailed](), reflect.TypeFor[ec2.SnapshotDeleted](),
 	reflect.TypeFor[lambda.Ran](), reflect.TypeFor[lambda.Host](), reflect.TypeFor[logs.Written](),
+	reflect.TypeFor[ec2.StatusChecks](),
 }
 
 var factNumbers = func() map[reflect.Type]uint64 {

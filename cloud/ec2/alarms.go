@@ -50,6 +50,9 @@ func (s *Service) act(tx *cloud.Tx, a cloudwatch.AlarmAction) error {
 		if i.DisableAPIStop {
 			return api.Errorf("OperationNotPermitted", "The instance '%s' may not be stopped. Modify its 'disableApiStop' instance attribute and try again.", id)
 		}
+		if i.oneTime() {
+			return noStop(i)
+		}
 		s.wish(tx, &i, wishStop)
 		s.to(tx, &i, Stopping, userShutdown)
 	case "terminate":
@@ -58,10 +61,7 @@ func (s *Service) act(tx *cloud.Tx, a cloudwatch.AlarmAction) error {
 		}
 		s.shutDown(tx, i, userShutdown, "")
 	case "reboot":
-		i.Changed = tx.Now()
-		s.rebooted(tx, &i)
-		s.instances.Put(tx, id, i)
-		tx.Wish(RebootInstance{ID: id})
+		s.reboot(tx, &i)
 	case "recover":
 		s.recover(tx, &i)
 	default:

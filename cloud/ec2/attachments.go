@@ -108,8 +108,19 @@ func (s *Service) attached(tx *cloud.Tx, id, instance string) {
 	if !ok || v.Attachment.InstanceID != instance || v.Attachment.State != attaching {
 		return
 	}
+	if v.State == volumeCreating { // by the launch of the instance
+		s.tellVolume(tx, id, "createVolume", "available", "")
+	}
 	v.State, v.Attachment.State = volumeInUse, isOn
 	s.settled(tx, v)
+	s.tellVolume(tx, id, "attachVolume", "attached", "")
+}
+
+// created takes the fact that a volume that CreateVolume asked for is there.
+func (s *Service) created(tx *cloud.Tx, v Volume) {
+	v.State = volumeAvailable
+	s.settled(tx, v)
+	s.tellVolume(tx, v.ID, "createVolume", "available", "")
 }
 
 // detached takes the fact that a volume is free.
@@ -144,8 +155,7 @@ func (s *Service) volumeSeen(tx *cloud.Tx, f cloud.Fact) {
 	case VolumeCreated:
 		s.onVolume(tx, f.ID, func(v Volume) {
 			if v.State == volumeCreating && v.Wish == wishCreate {
-				v.State = volumeAvailable
-				s.settled(tx, v)
+				s.created(tx, v)
 			}
 		})
 	case VolumeFailed:
@@ -153,6 +163,7 @@ func (s *Service) volumeSeen(tx *cloud.Tx, f cloud.Fact) {
 			if v.State == volumeCreating && v.Wish == wishCreate {
 				v.State = volumeError
 				s.settled(tx, v)
+				s.tellVolume(tx, v.ID, "createVolume", "failed", f.Message)
 			}
 		})
 	case VolumeAttached:
@@ -161,6 +172,7 @@ func (s *Service) volumeSeen(tx *cloud.Tx, f cloud.Fact) {
 		s.onVolume(tx, f.ID, func(v Volume) {
 			if v.Attachment.InstanceID == f.InstanceID && v.Wish == wishAttach && v.Attachment.State == attaching {
 				s.detached(tx, v)
+				s.tellVolume(tx, v.ID, "attachVolume", "failed", f.Message)
 			}
 		})
 	case VolumeDetached:
@@ -229,8 +241,7 @@ func (s *Service) compareVolume(tx *cloud.Tx, v Volume, x SeenVolume, there bool
 	case v.State == volumeDeleting:
 		again()
 	case v.State == volumeCreating && there && v.Wish == wishCreate:
-		v.State = volumeAvailable
-		s.settled(tx, v)
+		s.created(tx, v)
 	case v.State == volumeCreating: // or the launch that makes it is under way
 		again()
 	case !there: // its content is gone

@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"slices"
 	"time"
 
 	"github.com/billow-cloud/billow/api"
@@ -14,6 +15,67 @@ type Check struct{ Since, Until time.Time }
 // failing tells whether the check fails at some time from one instant to another.
 func (c Check) failing(from, to time.Time) bool {
 	return !c.Since.IsZero() && c.Since.Before(to) && (c.Until.IsZero() || c.Until.After(from))
+}
+
+// Silence is how often in a row an instance gave no sign of life when it was asked for one, and since when.
+type Silence struct {
+	Checks int
+	Since  time.Time
+}
+
+// silentChecks is how many checks in a row an instance may leave unanswered until its status is impaired [I].
+const silentChecks = 2
+
+// ownCheck is the check of the instance itself: it fails when told so, and while the instance gives no sign of life.
+func (i Instance) ownCheck() Check {
+	told := i.InstanceCheck.Since
+	switch {
+	case i.Silence.Checks < silentChecks:
+		return i.InstanceCheck
+	case !told.IsZero() && told.Before(i.Silence.Since):
+		return Check{Since: told}
+	}
+	return Check{Since: i.Silence.Since}
+}
+
+func (i *Instance) clearChecks() {
+	i.InstanceCheck, i.SystemCheck, i.VolumeCheck, i.Silence = Check{}, Check{}, Check{}, Silence{}
+}
+
+// statusChecked counts who gave no sign of life; all others did. An instance that has been started or restarted since is
+// not meant.
+func (s *Service) statusChecked(tx *cloud.Tx, f StatusChecks) {
+	failed := map[string]bool{}
+	ids := slices.Clone(f.Failed)
+	for _, id := range ids {
+		failed[id] = true
+	}
+	for _, i := range s.silent.Index.Each("", "") {
+		if !failed[i.ID] {
+			ids = append(ids, i.ID)
+		}
+	}
+	for _, id := range ids {
+		s.on(tx, id, func(tx *cloud.Tx, i Instance) {
+			if i.State != Running || failed[id] && (i.Silence.Checks == silentChecks || !i.Changed.Before(f.Began)) {
+				return
+			}
+			before := i.status(tx.Now())
+			switch {
+			case !failed[id]:
+				i.Silence = Silence{}
+			case i.Silence.Checks == 0:
+				i.Silence = Silence{Checks: 1, Since: tx.Now()}
+			default:
+				i.Silence.Checks++
+			}
+			s.instances.Put(tx, id, i)
+			if after := i.status(tx.Now()); after != before {
+				tx.Emit(Name, InstanceStatusChanged{ID: id, Status: after})
+				tx.Touch(Name, kindInstance, id)
+			}
+		})
+	}
 }
 
 // recoveredAfter is how long a system check fails before the instance is recovered by itself (EC-IN-06) [I].
@@ -43,7 +105,7 @@ func (i Instance) failed(at time.Time) [4]float64 {
 		}
 		return 0
 	}
-	instance, system, volumes := one(i.InstanceCheck), one(i.SystemCheck), one(i.VolumeCheck)
+	instance, system, volumes := one(i.ownCheck()), one(i.SystemCheck), one(i.VolumeCheck)
 	return [4]float64{max(instance, system, volumes), instance, system, volumes}
 }
 
@@ -94,7 +156,7 @@ func (s *Service) inGroup(tx *cloud.Tx, id string) bool {
 
 // recover boots an instance anew on other hardware: it keeps its ID, addresses and volumes, and loses its memory.
 func (s *Service) recover(tx *cloud.Tx, i *Instance) {
-	i.InstanceCheck, i.SystemCheck, i.VolumeCheck = Check{}, Check{}, Check{}
+	i.clearChecks()
 	i.StatusOK, i.ChecksPassed, i.Changed = tx.Now().Add(checksTake), false, tx.Now()
 	s.instances.Put(tx, i.ID, *i)
 	tx.Wish(RebootInstance{ID: i.ID})
@@ -104,8 +166,8 @@ func (s *Service) recover(tx *cloud.Tx, i *Instance) {
 
 // rebooted lets the check of the instance itself pass: a restart helps it.
 func (s *Service) rebooted(tx *cloud.Tx, i *Instance) {
-	if !i.InstanceCheck.Since.IsZero() {
-		i.InstanceCheck = Check{}
+	if !i.InstanceCheck.Since.IsZero() || i.Silence.Checks > 0 {
+		i.InstanceCheck, i.Silence = Check{}, Silence{}
 		tx.Emit(Name, InstanceStatusChanged{ID: i.ID, Status: i.status(tx.Now())})
 		tx.Touch(Name, kindInstance, i.ID)
 	}
@@ -151,7 +213,7 @@ func (s *Service) impair(tx *cloud.Tx, in *ImpairInput) (*ImpairOutput, error) {
 	s.instances.Put(tx, i.ID, i)
 	tx.Emit(Name, InstanceStatusChanged{ID: i.ID, Status: i.status(now)})
 	tx.Touch(Name, kindInstance, i.ID)
-	return &ImpairOutput{i.checked(i.InstanceCheck, now), i.checked(i.SystemCheck, now), i.checked(i.VolumeCheck, now)}, nil
+	return &ImpairOutput{i.checked(i.ownCheck(), now), i.checked(i.SystemCheck, now), i.checked(i.VolumeCheck, now)}, nil
 }
 
 // ModifyInstanceMaintenanceOptions turns an instance's recovery by itself on or off (EC-IN-06).

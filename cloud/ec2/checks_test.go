@@ -95,6 +95,61 @@ func TestStatusChecksFail(t *testing.T) {
 	w.want(id, "initializing", "initializing", "initializing")
 }
 
+// TestSilentInstancesAreImpaired: an instance that gives no sign of life twice in a row is impaired since the first time,
+// until it gives one or is restarted; what was asked before a restart does not count (EC-IN-05).
+func TestSilentInstancesAreImpaired(t *testing.T) {
+	w := newWorld(t, Options{})
+	ids := w.run(2)
+	id, other := ids[0], ids[1]
+	w.pass(10 * time.Minute)
+	check := func(failed ...string) {
+		w.pass(time.Minute)
+		w.observe(StatusChecks{Began: w.now.Add(-time.Second), Failed: failed})
+	}
+	check("i-0123456789abcdef0", id)
+	w.want(id, "ok", "ok", "ok")
+	check()
+	check(id)
+	w.want(id, "ok", "ok", "ok")
+	since := w.now
+	check(id)
+	w.want(id, "impaired", "ok", "ok")
+	w.want(other, "ok", "ok", "ok")
+	if x := call[shape.DescribeInstanceStatusOutput](w, &shape.DescribeInstanceStatusInput{InstanceIds: []string{id}}).InstanceStatuses[0]; !x.InstanceStatus.Details[0].ImpairedSince.Equal(since) {
+		t.Errorf("impaired since %v, not %v", x.InstanceStatus.Details[0].ImpairedSince, since)
+	}
+	check(id, other)
+	before := len(w.disk)
+	check(id)
+	if w.want(id, "impaired", "ok", "ok"); len(w.disk) != before {
+		t.Error("a state that stays is written again")
+	}
+	check()
+	w.want(id, "ok", "ok", "ok")
+
+	check(id)
+	check(id)
+	w.pass(time.Minute)
+	began := w.now
+	w.pass(time.Second)
+	call[shape.RebootInstancesOutput](w, &shape.RebootInstancesInput{InstanceIds: []string{id}})
+	w.want(id, "ok", "ok", "ok")
+	w.observe(StatusChecks{Began: began, Failed: ids})
+	check(ids...)
+	w.want(id, "ok", "ok", "ok")
+	w.want(other, "impaired", "ok", "ok")
+	if heard := strings.Join(w.events.heard, ", "); strings.Count(heard, "status impaired") != 3 {
+		t.Error(heard)
+	}
+	w.impair(ImpairInput{InstanceID: other, System: true}) // what is told is no reason to be heard again
+	w.want(other, "impaired", "impaired", "ok")
+	call[shape.StopInstancesOutput](w, &shape.StopInstancesInput{InstanceIds: []string{other}})
+	call[shape.StartInstancesOutput](w, &shape.StartInstancesInput{InstanceIds: []string{other}})
+	w.pass(2 * time.Minute)
+	check(other)
+	w.want(other, "ok", "ok", "ok")
+}
+
 // TestAlarmsAct: an alarm recovers, reboots, stops and terminates, by both kinds of ARN, and its history says whether that
 // went well (CW-AL-18).
 func TestAlarmsAct(t *testing.T) {

@@ -86,6 +86,7 @@ type Service struct {
 	sharedImages   cloud.Index[Image]
 	templateNames  cloud.Index[Template]
 	parts          cloud.Index[Instance]
+	silent         cloud.Index[Instance] // those that did not answer their last check, under ""
 	tagValues      cloud.Index[Tagged]
 	elasticParts   cloud.Index[ElasticIP]
 
@@ -142,6 +143,12 @@ func New(metrics *cloudwatch.Service, parameters *ssm.Service, o Options) *Servi
 	})
 	s.templateNames = s.templates.Index(func(_ string, t Template) []string { return one(t.Name) })
 	s.parts = s.instances.Index(instanceParts)
+	s.silent = s.instances.Index(func(_ string, i Instance) []string {
+		if i.Silence.Checks == 0 {
+			return nil
+		}
+		return one("")
+	})
 	s.elasticParts = s.elastic.Index(elasticParts)
 	s.indexVolumes()
 	s.tagValues = s.tags.Index(func(_ string, t Tagged) []string {

@@ -154,6 +154,12 @@ type (
 	}
 	// ImageFailed says that the image could not be made.
 	ImageFailed struct{ ImageID, Message string }
+	// StatusChecks says which instances gave no sign of life when, from Began on, all that ran were asked for one. It need not
+	// be told when there are none, if there were none the last time.
+	StatusChecks struct {
+		Began  time.Time
+		Failed []string
+	}
 	// Inventory is everything that exists on the host. A row that changed at or after Began is newer than it.
 	Inventory struct {
 		Began     time.Time

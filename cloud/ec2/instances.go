@@ -59,7 +59,8 @@ type Instance struct {
 	CPUCredits      string
 	Tenancy         string
 	PlacementGroup  string
-	Lifecycle       string // "spot", "scheduled" or empty
+	Lifecycle       string // "spot" or empty
+	Spot            Spot   `json:",omitzero"`
 	TemplateID      string
 	TemplateVersion string
 	Metadata        MetadataOptions
@@ -89,8 +90,11 @@ type Instance struct {
 	ChecksPassed bool // it was told that they have
 
 	// The status checks that fail (EC-IN-05): of the instance itself, of what it runs on, of its volumes.
-	InstanceCheck, SystemCheck, VolumeCheck Check `json:",omitzero"`
-	NoRecovery                              bool  `json:",omitempty"` // it is not recovered by itself (EC-IN-06)
+	InstanceCheck, SystemCheck, VolumeCheck Check   `json:",omitzero"`
+	Silence                                 Silence `json:",omitzero"`  // of an instance that does not answer its own check
+	NoRecovery                              bool    `json:",omitempty"` // it is not recovered by itself (EC-IN-06)
+
+	Events []ScheduledEvent `json:",omitempty"` // those that are over too, for a while
 
 	ProfileAssociation string // "iip-assoc-...", while it has a profile
 

@@ -36,6 +36,7 @@ type LaunchRequest struct {
 	Tenancy           string
 	PlacementGroup    string
 	Spot              bool
+	SpotOptions       Spot // what it says on launch
 	Metadata          MetadataOptions
 	BlockDevices      []BlockDevice
 
@@ -147,7 +148,7 @@ func (s *Service) launchOne(tx *cloud.Tx, p plan, reservation string, index int,
 		i.ProfileAssociation = tx.ID("iip-assoc-")
 	}
 	if p.Spot {
-		i.Lifecycle = "spot"
+		i.Lifecycle, i.Spot = "spot", p.SpotOptions
 	}
 	if i.AutoPublicIP {
 		s.setPublic(tx, &i, s.publicAddress(tx), "")

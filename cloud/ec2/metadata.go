@@ -91,8 +91,9 @@ func (s *Service) metadataItems(tx *cloud.Tx, i Instance) []MetadataItem {
 			put("block-device-mapping/ebs"+strconv.Itoa(n), strings.TrimPrefix(d.Device, "/dev/"))
 		}
 	}
-	put("events/maintenance/history", "[]")
-	put("events/maintenance/scheduled", "[]")
+	put("events/maintenance/history", i.maintenance(true))
+	put("events/maintenance/scheduled", i.maintenance(false))
+	i.Spot.items(put)
 	put("hostname", host)
 	put("instance-action", "none")
 	put("instance-id", i.ID)
@@ -175,6 +176,15 @@ func identity(scope cloud.Scope, i Instance) string {
 		AccountID: scope.Account, Architecture: i.Architecture, AvailabilityZone: i.Zone, ImageID: i.ImageID, InstanceID: i.ID,
 		InstanceType: i.InstanceType, PendingTime: i.LaunchTime, PrivateIP: i.PrivateIP, Region: scope.Region, Version: "2017-09-30",
 	})
+}
+
+// jsonLine is jsonText without line breaks.
+func jsonLine(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
 }
 
 // jsonText writes a value that cannot fail to be written, as the metadata service does.

@@ -33,6 +33,8 @@ func (s *Service) Observe(tx *cloud.Tx, f cloud.Fact) {
 		s.volumeSeen(tx, f)
 	case SnapshotTaken, SnapshotFailed, SnapshotDeleted:
 		s.snapshotSeen(tx, f)
+	case StatusChecks:
+		s.statusChecked(tx, f)
 	case Inventory:
 		s.inventory(tx, f)
 	case Usage:

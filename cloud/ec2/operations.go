@@ -99,6 +99,7 @@ func (s *Service) makeOperations() []cloud.Operation {
 		cloud.Handle("instance-metadata", s.metadata),
 		cloud.Handle("import-image", s.importImage),
 		cloud.Handle("impair", s.impair),
+		cloud.Handle("notify", s.notify),
 	}...)
 }
 
@@ -149,7 +150,7 @@ const (
 	notEnforced    = "rules are stored: the host does not enforce them"
 	templateStored = "members that RunInstances only stores, and InstanceRequirements, are stored"
 	runStored      = "volume types, speeds and encryption, CreditSpecification, EbsOptimized, " +
-		"and the Spot market option are stored; KernelId, RamdiskId, CpuOptions, CapacityReservationSpecification, " +
+		"and the Spot market's prices are stored (a Spot Instance is interrupted by billow fail only); KernelId, RamdiskId, CpuOptions, CapacityReservationSpecification, " +
 		"HibernationOptions, EnclaveOptions, LicenseSpecifications, MaintenanceOptions, PrivateDnsNameOptions, IPv6 members and ElasticGpus " +
 		"are not kept"
 )

@@ -105,8 +105,11 @@ func runRequest(in *shape.RunInstancesInput) (LaunchRequest, error) {
 	if in.CreditSpecification != nil {
 		r.CPUCredits = api.Value(in.CreditSpecification.CpuCredits)
 	}
-	if in.InstanceMarketOptions != nil {
-		r.Spot = api.Value(in.InstanceMarketOptions.MarketType) == "spot"
+	if m := in.InstanceMarketOptions; m != nil {
+		o := cmp.Or(m.SpotOptions, &shape.SpotMarketOptions{})
+		if err := r.market(m.MarketType, o.SpotInstanceType, o.InstanceInterruptionBehavior); err != nil {
+			return r, err
+		}
 	}
 	if m := in.MetadataOptions; m != nil {
 		r.Metadata = MetadataOptions{
@@ -228,7 +231,9 @@ func (r *LaunchRequest) over(u LaunchRequest) {
 	if r.Metadata.HopLimit == 0 {
 		r.Metadata.HopLimit = u.Metadata.HopLimit
 	}
-	r.Spot = r.Spot || u.Spot
+	if !r.Spot {
+		r.Spot, r.SpotOptions = u.Spot, u.SpotOptions
+	}
 	merged := u.BlockDevices[:len(u.BlockDevices):len(u.BlockDevices)]
 	for _, d := range r.BlockDevices {
 		merged = replaceDevice(merged, d)

@@ -195,6 +195,9 @@ func (s *Service) CopySnapshot(tx *cloud.Tx, in *shape.CopySnapshotInput) (*shap
 	}
 	n := s.copySnapshot(tx, source, cmp.Or(api.Value(in.Description), "[Copied "+id+" from "+api.Value(in.SourceRegion)+"]"))
 	s.Tag(tx, n.ID, tags)
+	tx.Emit(Name, SnapshotNotification{
+		ID: n.ID, Event: "copySnapshot", Source: "snapshot/" + id, SourceRegion: api.Value(in.SourceRegion), Began: n.Created, Ended: n.Completed,
+	})
 	return &shape.CopySnapshotOutput{SnapshotId: new(n.ID), Tags: tagShapes(s.Tags(tx, n.ID))}, nil
 }
 
@@ -295,7 +298,12 @@ func (s *Service) snapshotOver(tx *cloud.Tx, content, failure string) {
 		} else {
 			row.Completed = tx.Now().Truncate(time.Millisecond)
 		}
-		tx.In(n.scope, func() { s.snapshots.Put(tx, row.ID, row) })
+		tx.In(n.scope, func() {
+			s.snapshots.Put(tx, row.ID, row)
+			tx.Emit(Name, SnapshotNotification{
+				ID: row.ID, Event: "createSnapshot", Failure: failure, Source: "volume/" + row.VolumeID, SourceRegion: row.Region, Began: row.Created, Ended: tx.Now(),
+			})
+		})
 	}
 }
 

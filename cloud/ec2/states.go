@@ -79,7 +79,10 @@ func (s *Service) to(tx *cloud.Tx, i *Instance, state string, why Reason) {
 	from := i.State
 	i.State, i.Changed, i.StateReason = state, tx.Now(), why
 	i.StatusOK, i.ChecksPassed = time.Time{}, false
-	i.InstanceCheck, i.SystemCheck, i.VolumeCheck = Check{}, Check{}, Check{}
+	i.clearChecks()
+	if state == Pending || state == Stopped || state == Terminated {
+		i.Spot = i.Spot.forgotten()
+	}
 	switch state {
 	case Pending:
 		i.LaunchTime, i.Transition = tx.Now().Truncate(time.Second), ""
@@ -93,6 +96,7 @@ func (s *Service) to(tx *cloud.Tx, i *Instance, state string, why Reason) {
 		i.Wish, i.Booted, i.StatusOK = "", true, tx.Now().Add(checksTake)
 	case Stopped:
 		i.Wish = ""
+		i.overBy(wishStop, tx.Now())
 		s.moved(tx, i.PublicIP)
 		if i.ElasticIP == "" { // EC-IP-07
 			i.PublicIP = ""
@@ -153,6 +157,8 @@ func (s *Service) reconcileInstance(tx *cloud.Tx, id string) {
 		}
 	}
 	next = s.reconcileChecks(tx, &i, next)
+	next = s.reconcileSpot(tx, &i, next)
+	next = s.reconcileEvents(tx, &i, next)
 	if i.State == Running && !i.StatusOK.IsZero() {
 		if now.Before(i.StatusOK) {
 			if next.IsZero() || i.StatusOK.Before(next) {
@@ -234,6 +240,9 @@ func (s *Service) Stop(tx *cloud.Tx, ids []string, force bool) error {
 		if i.State != Running && i.State != Stopping && i.State != Stopped {
 			return badState(i, "stopped")
 		}
+		if i.oneTime() {
+			return noStop(i)
+		}
 	}
 	kind := wishStop
 	if force {
@@ -261,12 +270,18 @@ func (s *Service) Reboot(tx *cloud.Tx, ids []string) error {
 		}
 	}
 	for _, i := range all {
-		i.Changed = tx.Now()
-		s.rebooted(tx, &i)
-		s.instances.Put(tx, i.ID, i)
-		tx.Wish(RebootInstance{ID: i.ID})
+		s.reboot(tx, &i)
 	}
 	return nil
+}
+
+// reboot restarts a running instance.
+func (s *Service) reboot(tx *cloud.Tx, i *Instance) {
+	i.Changed = tx.Now()
+	i.overBy(wishReboot, tx.Now())
+	s.rebooted(tx, i)
+	s.instances.Put(tx, i.ID, *i)
+	tx.Wish(RebootInstance{ID: i.ID})
 }
 
 // Terminate ends instances, also those with DisableApiTermination (AS-PR-05). The reason is a StateReason code and, if

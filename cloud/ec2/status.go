@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"encoding/base64"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ func (i Instance) status(now time.Time) string {
 	if system := i.checked(i.SystemCheck, now); system != statusOK {
 		return system
 	}
-	return i.checked(i.InstanceCheck, now)
+	return i.checked(i.ownCheck(), now)
 }
 
 // Status gives what an instance's status checks say: "ok", "impaired", "initializing", "not-applicable".
@@ -47,7 +48,7 @@ func (s *Service) VolumesStatus(tx *cloud.Tx, id string) string {
 
 // DescribeInstanceStatus lists the status checks of running instances or, if told so, of all.
 func (s *Service) DescribeInstanceStatus(tx *cloud.Tx, in *shape.DescribeInstanceStatusInput) (*shape.DescribeInstanceStatusOutput, error) {
-	instance := func(tx *cloud.Tx, i Instance) string { return i.checked(i.InstanceCheck, tx.Now()) }
+	instance := func(tx *cloud.Tx, i Instance) string { return i.checked(i.ownCheck(), tx.Now()) }
 	system := func(tx *cloud.Tx, i Instance) string { return i.checked(i.SystemCheck, tx.Now()) }
 	status := func(of func(*cloud.Tx, Instance) string) func(*cloud.Tx, Instance) []string {
 		return func(tx *cloud.Tx, i Instance) []string { return one(of(tx, i)) }
@@ -62,6 +63,7 @@ func (s *Service) DescribeInstanceStatus(tx *cloud.Tx, in *shape.DescribeInstanc
 		"instance-status.status": status(instance), "system-status.status": status(system), "attached-ebs-status.status": status(volumes),
 		"instance-status.reachability": reachability(instance), "system-status.reachability": reachability(system),
 	}
+	maps.Copy(known, eventFields())
 	visible := func(i Instance) bool { return i.State == Running || api.Value(in.IncludeAllInstances) }
 	if len(in.InstanceIds) > 0 { // an instance that is not running is left out, not missing
 		if _, err := s.instancesNamed(tx, in.InstanceIds); err != nil {
@@ -81,7 +83,8 @@ func (s *Service) DescribeInstanceStatus(tx *cloud.Tx, in *shape.DescribeInstanc
 		attached := i.checked(i.VolumeCheck, tx.Now())
 		out.InstanceStatuses = append(out.InstanceStatuses, shape.InstanceStatus{
 			InstanceId: new(i.ID), AvailabilityZone: new(i.Zone), AvailabilityZoneId: new(ZoneID(i.Zone)), InstanceState: stateShape(i.State),
-			InstanceStatus: i.summary(i.InstanceCheck, tx.Now()), SystemStatus: i.summary(i.SystemCheck, tx.Now()),
+			Events:         i.eventShapes(tx.Now()),
+			InstanceStatus: i.summary(i.ownCheck(), tx.Now()), SystemStatus: i.summary(i.SystemCheck, tx.Now()),
 			AttachedEbsStatus: &shape.EbsStatusSummary{
 				Status: &attached, Details: []shape.EbsStatusDetails{{Name: new("reachability"), Status: new(reachable(attached)), ImpairedSince: i.VolumeCheck.since(attached)}},
 			},

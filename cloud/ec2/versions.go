@@ -116,8 +116,11 @@ func (v TemplateVersion) Request() (LaunchRequest, error) {
 	if d.CreditSpecification != nil {
 		r.CPUCredits = api.Value(d.CreditSpecification.CpuCredits)
 	}
-	if d.InstanceMarketOptions != nil {
-		r.Spot = api.Value(d.InstanceMarketOptions.MarketType) == "spot"
+	if m := d.InstanceMarketOptions; m != nil {
+		o := cmp.Or(m.SpotOptions, &shape.LaunchTemplateSpotMarketOptions{})
+		if err := r.market(m.MarketType, o.SpotInstanceType, o.InstanceInterruptionBehavior); err != nil {
+			return r, err
+		}
 	}
 	if m := d.MetadataOptions; m != nil {
 		r.Metadata = MetadataOptions{

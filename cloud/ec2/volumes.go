@@ -187,6 +187,7 @@ func (s *Service) dropVolume(tx *cloud.Tx, v Volume) {
 	s.volumes.Delete(tx, v.ID)
 	s.tags.Delete(tx, v.ID)
 	tx.At(Name, kindVolume, v.ID, time.Time{})
+	s.tellVolume(tx, v.ID, "deleteVolume", "deleted", "")
 }
 
 const gibi = 1 << 30
@@ -370,6 +371,7 @@ func (s *Service) ModifyVolume(tx *cloud.Tx, in *shape.ModifyVolumeInput) (*shap
 		return nil, err
 	}
 	now := tx.Now().Truncate(time.Second)
+	s.tellVolume(tx, v.ID, "modifyVolume", "optimizing", "")
 	v.Modification = Modification{State: "completed", From: v.measure(), To: to, Began: now, Ended: now}
 	switch {
 	case v.Root: // the instance's own disk has no bounds
@@ -384,6 +386,9 @@ func (s *Service) ModifyVolume(tx *cloud.Tx, in *shape.ModifyVolumeInput) (*shap
 		v.Modification.State, v.Modification.Ended = "modifying", time.Time{}
 		s.ask(tx, v, wishResize)
 	}
+	if v.Modification.State == "completed" {
+		s.tellVolume(tx, v.ID, "modifyVolume", "completed", "")
+	}
 	return &shape.ModifyVolumeOutput{VolumeModification: new(v.modificationShape())}, nil
 }
 
@@ -396,4 +401,5 @@ func (s *Service) resized(tx *cloud.Tx, v Volume, bytes int64) {
 	v.Type, v.Size, v.Iops, v.Throughput = m.To.Type, m.To.Size, m.To.Iops, m.To.Throughput
 	v.Modification.State, v.Modification.Ended = "completed", tx.Now().Truncate(time.Second)
 	s.settled(tx, v)
+	s.tellVolume(tx, v.ID, "modifyVolume", "completed", "")
 }

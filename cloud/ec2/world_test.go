@@ -47,11 +47,20 @@ type world struct {
 type listener struct {
 	cloud.Base
 	heard []string
+	told  []string // what EventBridge would tell: detail-type, ARNs and detail
 	data  []InstancesMeasured
 }
 
 func (*listener) Name() string { return "listener" }
-func (l *listener) Notice(_ *cloud.Tx, e cloud.Event) {
+func (l *listener) Notice(tx *cloud.Tx, e cloud.Event) {
+	if e, ok := e.(interface {
+		Told() (source, detailType string)
+		Detail(cloud.Scope) ([]string, any)
+	}); ok {
+		_, kind := e.Told()
+		resources, detail := e.Detail(tx.Scope)
+		l.told = append(l.told, fmt.Sprint(kind, " ", resources, " ", jsonLine(detail)))
+	}
 	switch e := e.(type) {
 	case InstanceStateChanged:
 		l.heard = append(l.heard, fmt.Sprintf("%s>%s %s", e.From, e.To, e.Reason.Code))

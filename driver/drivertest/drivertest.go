@@ -40,6 +40,8 @@ type Kind struct {
 
 	// KillInstance ends the instance as a crash would.
 	KillInstance func(t *testing.T, dir, id string)
+	// HangInstance stops all of the instance's processes, from outside.
+	HangInstance func(t *testing.T, dir, id string)
 	// Clean looks, after a test, for complaints of the driver itself.
 	Clean func(t *testing.T, dir string)
 	// Leaks lists what is left on the host of a directory without instances.
@@ -78,6 +80,7 @@ func Run(t *testing.T, kind Kind) {
 	s.real(t, "SandboxProcesses", kind.LimitsProcesses, s.sandboxProcesses)
 	s.real(t, "Power", true, s.power)
 	s.real(t, "Killed", kind.KillInstance != nil, s.killed)
+	s.real(t, "Hung", kind.HangInstance != nil, s.hung)
 	s.real(t, "Adoption", kind.Persistent, s.adoption)
 	s.real(t, "SideBySide", true, s.sideBySide)
 	s.real(t, "Leaks", kind.Leaks != nil, s.leaks)

@@ -3,6 +3,7 @@ package drivertest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -239,6 +240,48 @@ func (s suite) power(t *testing.T) {
 		t.Errorf("the reason is %q", e.Reason)
 	}
 	expectState(t, ctx, d, "i-1", driver.Stopped)
+}
+
+// silent is what Check says once it says something else than an instance that has only just been asked.
+func silent(t *testing.T, ctx context.Context, d driver.Driver, want ...string) {
+	t.Helper()
+	var got []string
+	eventually(t, fmt.Sprintf("the silent instances are %q", want), func() bool {
+		var err error
+		got, err = d.Check(ctx)
+		ok(t, err)
+		return slices.Equal(got, want)
+	})
+}
+
+// hung: a check finds out who gives no sign of life, and not who is busy; a restart helps.
+func (s suite) hung(t *testing.T) {
+	dir := directory(t)
+	d, ctx := s.openAt(t, dir)
+	spec := plain("i-1", "172.31.5.10")
+	spec.CPUs = 0.1
+	ok(t, d.Launch(ctx, spec))
+	event(t, d, "i-1", driver.Booted)
+	sh(t, ctx, d, "i-1", "for n in 1 2 3 4 5 6 7 8 9 10; do "+programPath+" helper burn 1h > /dev/null 2>&1 & done")
+	for range 5 {
+		if got, err := d.Check(ctx); err != nil || len(got) > 0 {
+			t.Errorf("a busy instance: %q, %v", got, err)
+		}
+	}
+	if code, _ := run(t, ctx, d, "i-1", "sh", "-c", "ip link set eth0 down"); code != 127 { // a host without ip
+		silent(t, ctx, d, "i-1")
+		sh(t, ctx, d, "i-1", "ip link set eth0 up")
+		silent(t, ctx, d)
+	}
+	s.kind.HangInstance(t, dir, "i-1")
+	silent(t, ctx, d, "i-1")
+	ok(t, d.Reboot(ctx, "i-1"))
+	silent(t, ctx, d)
+	s.kind.HangInstance(t, dir, "i-1")
+	silent(t, ctx, d, "i-1")
+	ok(t, d.Launch(ctx, server("i-2", "172.31.5.11")))
+	ok(t, d.Stop(ctx, "i-1", true))
+	silent(t, ctx, d)
 }
 
 func (s suite) killed(t *testing.T) {

@@ -75,6 +75,11 @@ func BenchmarkAlive(b *testing.B) {
 		}
 		b.ReportMetric(float64(time.Since(start).Microseconds())/1000, "ms-measure")
 		start = time.Now()
+		if silent, err := d.Check(ctx); err != nil || len(silent) > 0 {
+			b.Fatal(silent, err)
+		}
+		b.ReportMetric(float64(time.Since(start).Microseconds())/1000, "ms-check")
+		start = time.Now()
 		if err := d.Reset(ctx); err != nil {
 			b.Fatal(err)
 		}

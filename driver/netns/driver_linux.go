@@ -327,6 +327,15 @@ func (d *Driver) Measure(ctx context.Context) ([]driver.Usage, error) {
 	return res.Usage, nil
 }
 
+// Check implements driver.Driver.
+func (d *Driver) Check(ctx context.Context) ([]string, error) {
+	res, err := d.call(ctx, &keeper.Request{Op: "check"})
+	if err != nil {
+		return nil, err
+	}
+	return res.Silent, nil
+}
+
 // Console implements driver.Driver.
 func (d *Driver) Console(ctx context.Context, id string) ([]byte, error) {
 	res, err := d.call(ctx, &keeper.Request{Op: "console", ID: id})

@@ -26,7 +26,7 @@ func kind(rootless bool) drivertest.Kind {
 		Name:    "netns",
 		New:     func(dir string) (driver.Driver, error) { return New(Config{Dir: dir, Rootless: rootless}) },
 		Program: "/usr/local/bin/billow", Secret: filepath.Join(os.TempDir(), "drivertest.secret"),
-		Images: true, Persistent: true, KillInstance: killInstance, Leaks: leaks, Clean: clean,
+		Images: true, Persistent: true, KillInstance: killInstance, HangInstance: hangInstance, Leaks: leaks, Clean: clean,
 	}
 	if rootless {
 		k.Name = "netns-rootless"
@@ -218,6 +218,17 @@ func killInstance(t *testing.T, dir, id string) {
 		t.Fatalf("%d inits, want that of %s only", len(inits), id)
 	}
 	if err := syscall.Kill(inits[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hangInstance stops its init; without that nothing answers any more, whatever else runs.
+func hangInstance(t *testing.T, dir, id string) {
+	_, inits := processes(dir)
+	if len(inits) != 1 {
+		t.Fatalf("%d inits, want that of %s only", len(inits), id)
+	}
+	if err := syscall.Kill(inits[0], syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -179,6 +179,8 @@ func (r *run) settled() {
 			r.fail("everything comes to its end", "instance %s is %s with wish %q, made %d times", i.ID, i.State, i.Wish, i.Wishes)
 		case host != i.State && (host != "nothing" || i.State != ec2.Terminated):
 			r.fail("instances are what their rows say", "%s is %s, on the host %s", i.ID, i.State, host)
+		case i.Silence.Checks > 0:
+			r.fail("an instance that answers is not impaired", "instance %s: %s", i.ID, encoded(i.Silence))
 		case i.Capturing != "":
 			r.fail("everything comes to its end", "instance %s is made an image of: %s", i.ID, i.Capturing)
 		}

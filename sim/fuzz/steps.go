@@ -235,7 +235,7 @@ func (r *run) restart() {
 		r.offset += back
 	}
 	r.alarms.loaded()
-	r.first = true
+	r.first, r.well = true, false
 	r.do(cloud.Tick{})
 	r.down = false
 }

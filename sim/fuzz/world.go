@@ -33,6 +33,7 @@ type world struct {
 	full   map[string]bool        // zones without room
 	broken bool                   // nothing can be launched anywhere
 	first  bool                   // the next inventory is a daemon's first
+	well   bool                   // the daemon has told of the last status checks, and all passed
 	load   float64                // CPU percents, shared by all instances
 	looks  time.Duration          // between inventories; health checks come six times as often
 	meters time.Duration          // between measurements
@@ -282,6 +283,20 @@ func (r *run) inventory() {
 	r.later(delay, event{fact: inv})
 }
 
+// examine has status checks made of all that runs, and tells of those that fail; of none only if it was different before.
+func (r *run) examine() {
+	f := ec2.StatusChecks{Began: r.clock()}
+	for _, id := range r.alive(running) {
+		if r.hosts[id].sick {
+			f.Failed = append(f.Failed, id)
+		}
+	}
+	if len(f.Failed) > 0 || !r.well {
+		r.later(time.Second, event{fact: f})
+	}
+	r.well = len(f.Failed) == 0
+}
+
 // measure tells what all instances used since the last time.
 func (r *run) measure(span time.Duration) {
 	u := ec2.Usage{From: r.clock().Add(-span), To: r.clock()}
@@ -302,6 +317,7 @@ func (r *run) rounds() {
 	var look, check, meter func()
 	look = func() {
 		r.inventory()
+		r.examine()
 		r.later(r.looks, event{what: look})
 	}
 	meter = func() {

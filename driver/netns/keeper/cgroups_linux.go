@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -142,12 +143,15 @@ func ownCgroups() map[string]string {
 type placement struct {
 	c  *cgroups
 	id string
+
+	freezing sync.Mutex
+	holds    int // who have it frozen: images and snapshots
 }
 
 // create makes the groups with the memory limit in place. CPU is limited later,
 // by limitCPU.
 func (c *cgroups) create(id string, memory int64) (*placement, error) {
-	p := &placement{c, id}
+	p := &placement{c: c, id: id}
 	for _, dir := range p.dirs() {
 		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 			p.remove()
@@ -284,9 +288,26 @@ func (p *placement) outOfMemory() uint64 {
 	return 0
 }
 
-// freeze stops all processes where they are; thaw undoes it. It reports
-// whether the host can do that.
+// freeze stops all processes where they are, until as many have called thaw. It
+// reports whether the host can do that.
 func (p *placement) freeze() bool {
+	p.freezing.Lock()
+	defer p.freezing.Unlock()
+	if p.holds == 0 && !p.stop() {
+		return false
+	}
+	p.holds++
+	return true
+}
+
+// held tells whether somebody here has the processes frozen.
+func (p *placement) held() bool {
+	p.freezing.Lock()
+	defer p.freezing.Unlock()
+	return p.holds > 0
+}
+
+func (p *placement) stop() bool {
 	switch {
 	case p.c.unified != "":
 		if p.write(p.unified(), "cgroup.freeze", "1") != nil {
@@ -313,7 +334,18 @@ func (p *placement) settled(file, want string) bool {
 	return false
 }
 
+// thaw undoes one freeze.
 func (p *placement) thaw() {
+	p.freezing.Lock()
+	defer p.freezing.Unlock()
+	if p.holds--; p.holds <= 0 {
+		p.holds = 0
+		p.wake()
+	}
+}
+
+// wake lets the processes run, whoever stopped them.
+func (p *placement) wake() {
 	if p.c.unified != "" {
 		p.write(p.unified(), "cgroup.freeze", "0")
 	} else if p.c.v1["freezer"] != "" {

@@ -30,6 +30,7 @@ type guest struct {
 	files    map[string]*os.File        // opened inside, by name
 	waiting  map[string]chan spawned    // by tag
 	programs map[int]chan<- programExit // by process ID
+	alive    chan struct{}              // closed by the sign of life that it was asked for; nil: none is awaited
 }
 
 type spawned struct {
@@ -174,6 +175,11 @@ func (g *guest) handle(m pid1.Message, files []*os.File) {
 			answer.terminal, files = files[0], nil
 		}
 		reply <- answer
+	case pid1.Alive:
+		if g.alive != nil {
+			close(g.alive)
+			g.alive = nil
+		}
 	case pid1.Ended:
 		if exit := g.programs[number(0)]; exit != nil {
 			delete(g.programs, number(0))
@@ -183,6 +189,18 @@ func (g *guest) handle(m pid1.Message, files []*os.File) {
 	for _, f := range files {
 		f.Close()
 	}
+}
+
+// ask asks init for a sign of life, unless it owes one already. What it gives
+// closes the channel.
+func (g *guest) ask() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.alive == nil {
+		g.alive = make(chan struct{})
+		go g.send(nil, pid1.Ask) // may wait long for one that takes nothing any more
+	}
+	return g.alive
 }
 
 // file takes over a descriptor that a setup step opened.

@@ -331,6 +331,9 @@ func (k *keeper) end(i *instance, grace time.Duration, reason driver.Reason) {
 		b.reason = reason
 	}
 	k.mu.Unlock()
+	if !b.place.held() {
+		b.place.wake() // frozen by somebody else, it could not even be killed everywhere
+	}
 	if grace > 0 && b.guest.term() == nil {
 		timer := time.NewTimer(grace)
 		defer timer.Stop()

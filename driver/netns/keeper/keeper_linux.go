@@ -361,6 +361,8 @@ func (k *keeper) do(ctx context.Context, req *Request) (*Response, error) {
 		return &Response{Inventory: k.inventory()}, nil
 	case "measure":
 		return &Response{Usage: k.measure()}, nil
+	case "check":
+		return &Response{Silent: k.check()}, nil
 	case "console":
 		i := k.find(req.ID)
 		if i == nil {

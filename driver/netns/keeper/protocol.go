@@ -21,7 +21,7 @@ import (
 
 // Version changes when the protocol or the layout on disk does. A keeper of
 // another version is taken down by the driver.
-const Version = 3
+const Version = 4
 
 // Names of files in the driver's directory.
 const (
@@ -40,7 +40,7 @@ const (
 // Request is one wish. Each has a connection of its own and is answered by one
 // Response; closing the connection gives the answer up, not the wish.
 type Request struct {
-	Op string // hello launch start stop reboot terminate create-image delete-image inventory measure console exec sockets address catch ports events reset quit;
+	Op string // hello launch start stop reboot terminate create-image delete-image inventory measure check console exec sockets address catch ports events reset quit;
 	// create-volume delete-volume attach-volume detach-volume resize-volume create-snapshot delete-snapshot import-image
 
 	ID      string       `json:",omitempty"`
@@ -78,6 +78,7 @@ type Response struct {
 	Notes     []string                `json:",omitempty"`
 	Inventory *driver.Inventory       `json:",omitempty"`
 	Usage     []driver.Usage          `json:",omitempty"`
+	Silent    []string                `json:",omitempty"` // check
 	Data      []byte                  `json:",omitempty"`
 	Ports     map[netip.Addr][]uint16 `json:",omitempty"`
 	Started   bool                    `json:",omitempty"` // exec: the terminal comes beside it; create-snapshot: it is taken

@@ -13,6 +13,7 @@ const (
 	Spawn = 'X' // tag, "tty", "UID GID" or "", directory, number of arguments, arguments..., environment...
 	Kill  = 'K' // process ID, signal: to the process group of a spawned program
 	Term  = 'T' // end everything in order, then exit
+	Ask   = 'A' // for a sign of life; answered by Alive
 )
 
 // What init answers.
@@ -23,6 +24,7 @@ const (
 	Spawned    = 'P' // tag, process ID; with tty, the terminal's master beside it
 	NotSpawned = 'N' // tag, error number
 	Ended      = 'D' // process ID, wait status
+	Alive      = 'L'
 )
 
 // MaxMessage bounds a packet. Longer ones are refused by the sender.

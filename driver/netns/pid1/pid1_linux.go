@@ -84,6 +84,8 @@ func serve() {
 			if len(m.Fields) == 2 {
 				syscall.Kill(-number(m.Fields[0]), syscall.Signal(number(m.Fields[1])))
 			}
+		case Ask:
+			send(nil, Alive)
 		case Term:
 			lock <- struct{}{}
 			leaving = true
