@@ -309,7 +309,8 @@ func receivedFiles(control []byte) (files []*os.File) {
 
 // within runs do on a thread that is in the guest's mount namespace, with its
 // root directory; the thread is thrown away. Other namespaces and all rights
-// stay the keeper's.
+// stay the keeper's. When it returns, nothing of the guest's tree is held: the
+// thread's end, which takes its directories along, may come later.
 func (g *guest) within(do func() error) error {
 	g.mu.Lock()
 	if g.gone {
@@ -325,12 +326,19 @@ func (g *guest) within(do func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // and never unlocked
-		err := unix.Unshare(unix.CLONE_FS)
+		home, err := unix.Open("/proc/thread-self/ns/mnt", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			defer unix.Close(home)
+			err = unix.Unshare(unix.CLONE_FS)
+		}
 		if err == nil {
 			err = unix.Setns(pidfd, unix.CLONE_NEWNS)
 		}
 		if err == nil {
 			err = do()
+			if back := unix.Setns(home, unix.CLONE_NEWNS); back != nil { // it sets root and working directory
+				err = errors.Join(err, back)
+			}
 		}
 		done <- err
 	}()
