@@ -94,12 +94,9 @@ func (i *Instance) overBy(done string, now time.Time) {
 
 // reconcileEvents does what is due of the scheduled events, and gives the instant of what is next.
 func (s *Service) reconcileEvents(tx *cloud.Tx, i *Instance, next time.Time) time.Time {
-	for n, e := range i.Events {
-		if !e.Done.IsZero() || i.State != Running {
-			continue
-		}
-		if tx.Now().Before(e.NotBefore) {
-			next = sooner(next, e.NotBefore)
+	for n := range i.Events {
+		e := i.Events[n] // as it is by now: one event can spare another
+		if !e.Done.IsZero() || i.State != Running || tx.Now().Before(e.NotBefore) {
 			continue
 		}
 		i.Events = slices.Clone(i.Events)
@@ -113,6 +110,11 @@ func (s *Service) reconcileEvents(tx *cloud.Tx, i *Instance, next time.Time) tim
 			i.Transition = scheduledStop.Code
 			s.wish(tx, i, wishStop)
 			s.to(tx, i, Stopping, scheduledStop)
+		}
+	}
+	for _, e := range i.Events { // what was done may have spared some of them
+		if e.Done.IsZero() && i.State == Running {
+			next = sooner(next, e.NotBefore)
 		}
 	}
 	return next

@@ -179,6 +179,10 @@ func (r *run) settled() {
 			r.fail("everything comes to its end", "instance %s is %s with wish %q, made %d times", i.ID, i.State, i.Wish, i.Wishes)
 		case host != i.State && (host != "nothing" || i.State != ec2.Terminated):
 			r.fail("instances are what their rows say", "%s is %s, on the host %s", i.ID, i.State, host)
+		case i.State == ec2.Running && !i.Spot.InterruptedAt.IsZero():
+			r.fail("an interruption ends its instance", "instance %s: %s", i.ID, encoded(i.Spot))
+		case i.State == ec2.Running && slices.ContainsFunc(i.Events, func(e ec2.ScheduledEvent) bool { return e.Done.IsZero() }):
+			r.fail("everything comes to its end", "instance %s: %s", i.ID, encoded(i.Events))
 		case i.Silence.Checks > 0:
 			r.fail("an instance that answers is not impaired", "instance %s: %s", i.ID, encoded(i.Silence))
 		case i.Capturing != "":

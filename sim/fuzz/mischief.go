@@ -9,6 +9,7 @@ import (
 	elbapi "github.com/billow-cloud/billow/api/elb"
 	elbv2api "github.com/billow-cloud/billow/api/elbv2"
 
+	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/autoscaling"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
 	"github.com/billow-cloud/billow/cloud/ec2"
@@ -22,6 +23,9 @@ var zones = []string{"us-east-1a", "us-east-1b", "us-east-1c", "eu-west-1a", "eu
 func (r *run) mischief() {
 	if r.strikes(Death, 60) {
 		r.die()
+	}
+	if r.strikes(Death, 25) {
+		r.announce()
 	}
 	if r.strikes(Hang, 30) {
 		r.hang()
@@ -71,6 +75,13 @@ func (r *run) habits() {
 		r.ask(here, autoscaling.Name, "UpdateAutoScalingGroup", &asapi.UpdateAutoScalingGroupInput{AutoScalingGroupName: new("both"), NewInstancesProtectedFromScaleIn: new(r.chance(50))})
 	case n < 15 && r.step > 60:
 		r.ask(here, autoscaling.Name, "DeleteAutoScalingGroup", &asapi.DeleteAutoScalingGroupInput{AutoScalingGroupName: new([]string{"web", "batch"}[r.rng.IntN(2)]), ForceDelete: new(true)})
+	case n < 16 && len(r.words["imageid"]) > 0:
+		options := &ec2api.SpotMarketOptions{}
+		if r.chance(50) {
+			options.SpotInstanceType, options.InstanceInterruptionBehavior = new("persistent"), new("stop")
+		}
+		r.ask(here, ec2.Name, "RunInstances", &ec2api.RunInstancesInput{ImageId: new(pick(r.author, r.words["imageid"])), InstanceType: new("t3.micro"), MinCount: new(int32(1)), MaxCount: new(int32(2)),
+			InstanceMarketOptions: &ec2api.InstanceMarketOptionsRequest{MarketType: new("spot"), SpotOptions: options}})
 	}
 }
 
@@ -146,6 +157,26 @@ func (r *run) die() {
 			}
 		}})
 	}
+}
+
+// announce has an instance told that it will be interrupted, stopped or restarted.
+func (r *run) announce() {
+	ids := r.alive(running)
+	if len(ids) == 0 {
+		return
+	}
+	in := &ec2.NoticeInput{InstanceID: ids[r.upTo(Death, len(ids))], After: time.Duration(r.upTo(Death, 12)) * time.Minute}
+	i := r.rows.instances[r.rows.where[in.InstanceID]]
+	switch {
+	case i == nil:
+		return
+	case i.Lifecycle == "spot" && r.chanceOf(Death, 80):
+		in.Interruption = r.chanceOf(Death, 70)
+		in.Rebalance = !in.Interruption
+	default:
+		in.Event = []string{"instance-reboot", "system-reboot", "system-maintenance", "instance-retirement", "instance-stop"}[r.upTo(Death, 5)]
+	}
+	r.do(cloud.Call{Scope: scopeOf(r.rows.where[in.InstanceID]), RequestID: "r", Service: ec2.Name, Operation: "notify", In: in})
 }
 
 // hang has an instance fail its health checks, for a while or for good.
