@@ -25,6 +25,7 @@ func (d *destroy) end(ctx context.Context, dir string) error {
 		left += len(entries)
 	}
 	if left == 0 {
+		netns.Sweep(dir)
 		return nil // also where nothing could be started now
 	}
 	instances, err := netns.New(netns.Config{Dir: dir})

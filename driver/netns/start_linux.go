@@ -116,6 +116,10 @@ func notStarted(err error) error {
 	return fmt.Errorf("the keeper of the instances cannot be started: %w", err)
 }
 
+// Sweep removes what is left on the host, outside of the directory, where no
+// instance is any more and no keeper runs.
+func Sweep(dir string) { keeper.SweepGroups(dir) }
+
 // killPeer ends the keeper at the other end of the connection; the kernel ends
 // its instances with it.
 func killPeer(conn *net.UnixConn) error {

@@ -323,6 +323,12 @@ func (p *placement) stop() bool {
 	return false
 }
 
+// frozen tells whether the processes are frozen, by whomever.
+func (p *placement) frozen() bool {
+	return p.c.unified != "" && strings.Contains(readString(filepath.Join(p.unified(), "cgroup.events")), "frozen 1") ||
+		p.c.v1["freezer"] != "" && strings.Contains(readString(filepath.Join(p.dir("freezer"), "freezer.state")), "FROZEN")
+}
+
 // settled polls, for a moment, until the file says so.
 func (p *placement) settled(file, want string) bool {
 	for range 100 {
@@ -364,6 +370,10 @@ func (p *placement) remove() {
 		}
 	}
 }
+
+// SweepGroups removes the control groups that a directory's keeper has left
+// which was killed and had no instance.
+func SweepGroups(dir string) { findCgroups(GroupName(dir)).removeAll() }
 
 // removeAll takes our whole tree away.
 func (c *cgroups) removeAll() {

@@ -43,7 +43,7 @@ func (k *keeper) check() (silent []string) {
 		}
 		switch {
 		case over(a.b.guest.ended), a.b.place.held():
-		case known && !up[linkName(a.b.address)], !over(a.alive) && !a.b.guest.busy():
+		case known && !up[linkName(a.b.address)], !over(a.alive) && a.b.stuck():
 			silent = append(silent, a.i.id)
 		}
 	}
@@ -61,11 +61,20 @@ func over(c <-chan struct{}) bool {
 	}
 }
 
-// busy tells whether init would answer if it got the processor: an instance that
-// uses up what it was promised is slow, but does not hang.
-func (g *guest) busy() bool {
-	stat := readString("/proc/" + strconv.Itoa(g.pid) + "/stat")
-	return strings.HasPrefix(stat[strings.LastIndexByte(stat, ')')+1:], " R")
+// stuck tells whether init cannot answer whatever processor time it gets: it is
+// stopped, waits for memory or a disk, or is frozen. One that runs would answer
+// if it got the processor, and so would one that sleeps: then it is this process
+// that has not heard it yet. A host or an instance that is busy is slow, but does
+// not hang.
+func (b *boot) stuck() bool {
+	stat := readString("/proc/" + strconv.Itoa(b.guest.pid) + "/stat")
+	switch state := strings.TrimSpace(stat[strings.LastIndexByte(stat, ')')+1:]); {
+	case strings.HasPrefix(state, "R"):
+		return false
+	case strings.HasPrefix(state, "S"):
+		return b.place.frozen()
+	}
+	return true
 }
 
 // up names the links whose other end, inside the instance, is there and up.
