@@ -16,33 +16,46 @@ import (
 // back until something arrives, the time is over, or the client, the cloud or the server is gone.
 type polls struct {
 	mu      sync.Mutex
-	waiting map[sqs.Arrived]chan struct{} // closed when something arrives
-	ended   chan struct{}                 // closed when the server stops
+	waiting map[sqs.Arrived]*poll
+	ended   chan struct{} // closed when the server stops
 	once    sync.Once
 }
 
-func newPolls() *polls {
-	return &polls{waiting: map[sqs.Arrived]chan struct{}{}, ended: make(chan struct{})}
+// poll is what those have in common who wait for one queue.
+type poll struct {
+	arrived chan struct{} // closed when something arrives
+	waiters int
 }
 
-// next is closed when the next message arrives in a queue.
-func (p *polls) next(queue sqs.Arrived) <-chan struct{} {
+func newPolls() *polls {
+	return &polls{waiting: map[sqs.Arrived]*poll{}, ended: make(chan struct{})}
+}
+
+// next gives what is closed when the next message arrives in a queue; leave ends the wait for it.
+func (p *polls) next(queue sqs.Arrived) (arrived <-chan struct{}, leave func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := p.waiting[queue]
-	if c == nil {
-		c = make(chan struct{})
-		p.waiting[queue] = c
+	one := p.waiting[queue]
+	if one == nil {
+		one = &poll{arrived: make(chan struct{})}
+		p.waiting[queue] = one
 	}
-	return c
+	one.waiters++
+	return one.arrived, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if one.waiters--; one.waiters == 0 && p.waiting[queue] == one {
+			delete(p.waiting, queue) // also that of a queue that was never there
+		}
+	}
 }
 
 // arrived has those ask again who wait for a queue.
 func (p *polls) arrived(queue sqs.Arrived) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c := p.waiting[queue]; c != nil {
-		close(c)
+	if one := p.waiting[queue]; one != nil {
+		close(one.arrived)
 		delete(p.waiting, queue)
 	}
 }
@@ -51,8 +64,8 @@ func (p *polls) arrived(queue sqs.Arrived) {
 func (p *polls) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for queue, c := range p.waiting {
-		close(c)
+	for queue, one := range p.waiting {
+		close(one.arrived)
 		delete(p.waiting, queue)
 	}
 }
@@ -67,8 +80,12 @@ func (d *Daemon) receive(ctx context.Context, c wire.Call, in *queueapi.ReceiveM
 		queue.Queue = (*in.QueueUrl)[strings.LastIndexByte(*in.QueueUrl, '/')+1:]
 	}
 	var over <-chan time.Time
+	var next <-chan struct{}
+	leave := func() {}
+	defer func() { leave() }()
 	for {
-		next := d.polls.next(queue) // before the look: what arrives in between counts
+		leave()
+		next, leave = d.polls.next(queue) // before the look: what arrives in between counts
 		out, err := d.take(ctx, c)
 		got, ok := out.(*queueapi.ReceiveMessageOutput)
 		if err != nil || !ok || len(got.Messages) > 0 {
