@@ -16,27 +16,19 @@ import (
 	"github.com/billow-cloud/billow/cloud/iam"
 )
 
-// Thing is what a service tells of one of its resources, for condition keys and exact ARNs. All of it may be empty.
-type Thing struct {
-	ARN    string
-	Tags   []iam.Tag
-	Keys   map[string]string // condition keys in lower case: "ec2:instancetype"
-	Policy string            // document of the resource itself
-}
-
 // Finder tells of a resource by its ARN as far as it follows from a call's input; not ok if it knows nothing of it.
-type Finder func(tx *cloud.Tx, arn string) (t Thing, ok bool)
+type Finder func(tx *cloud.Tx, arn string) (t iam.Thing, ok bool)
 
 // Access decides on calls.
 type Access struct {
 	identities *iam.Service
 	finders    map[string]Finder // by service, as calls name it
-	launch     func(tx *cloud.Tx, in any) []string
+	launch     func(tx *cloud.Tx, in any) []iam.Thing
 	plans      map[reflect.Type]*plan
 }
 
-// New makes it. Launch gives the ARNs of all that a RunInstances call uses and makes.
-func New(identities *iam.Service, launch func(tx *cloud.Tx, in any) []string, finders map[string]Finder) *Access {
+// New makes it. Launch gives all that a RunInstances call uses and makes.
+func New(identities *iam.Service, launch func(tx *cloud.Tx, in any) []iam.Thing, finders map[string]Finder) *Access {
 	return &Access{identities: identities, launch: launch, finders: finders, plans: map[reflect.Type]*plan{}}
 }
 
@@ -48,14 +40,37 @@ func (a *Access) Authorize(tx *cloud.Tx, c cloud.Call) error {
 	}
 	p := a.planOf(c)
 	in := reflect.ValueOf(c.In).Elem()
+	if c.Service == "ec2" && c.Operation == "RunInstances" {
+		if all := a.launch(tx, c.In); len(all) > 0 {
+			return a.launching(tx, all)
+		}
+	}
 	resources := a.resources(tx, c, p, in)
 	for _, arn := range resources {
-		if err := a.ask(tx, c.Service, p.action, arn, p, in, nil); err != nil {
+		if err := a.ask(tx, question{c.Service, p.action, arn, p, in, ""}); err != nil {
 			return err
 		}
 	}
-	if c.Service == "ec2" {
-		return a.tagging(tx, c, p, in)
+	return a.tagging(tx, c, p, in, resources)
+}
+
+// launching asks about each thing of a launch with the condition keys that it alone has, and about the tags that it gets.
+func (a *Access) launching(tx *cloud.Tx, all []iam.Thing) error {
+	for _, action := range []string{"ec2:RunInstances", "ec2:CreateTags"} {
+		for _, t := range all {
+			if action == "ec2:CreateTags" && len(t.Brings) == 0 {
+				continue
+			}
+			q := iam.Question{Action: action, Resource: t.ARN, Context: func(key string) []string {
+				if key == "ec2:createaction" {
+					return []string{"RunInstances"}
+				}
+				return t.Key(key)
+			}}
+			if err := a.identities.Check(tx, q); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -65,54 +80,73 @@ var free = map[string]bool{
 	"sts.GetCallerIdentity": true, "sts.GetSessionToken": true, "sts.AssumeRole": true,
 }
 
+// question is what is asked about one resource.
+type question struct {
+	service, action, arn string
+	plan                 *plan
+	in                   reflect.Value
+	makes                string // the operation, where the action is that of tagging what it makes
+}
+
 // ask asks IAM about one resource.
-func (a *Access) ask(tx *cloud.Tx, service, action, arn string, p *plan, in reflect.Value, extra map[string]string) error {
-	var t Thing
-	if find := a.finders[service]; find != nil && arn != "*" {
-		if found, ok := find(tx, arn); ok {
+func (a *Access) ask(tx *cloud.Tx, x question) error {
+	var t iam.Thing
+	if find := a.finders[x.service]; find != nil && x.arn != "*" {
+		if found, ok := find(tx, x.arn); ok {
 			if t = found; t.ARN != "" {
-				arn = t.ARN
+				x.arn = t.ARN
 			}
 		}
 	}
-	q := iam.Question{Action: action, Resource: arn, Resources: a.identities.ResourcePolicy(t.Policy)}
+	vendor, _, _ := strings.Cut(x.action, ":")
+	q := iam.Question{Action: x.action, Resource: x.arn, Resources: a.identities.ResourcePolicy(t.Policy)}
 	q.Context = func(key string) []string {
-		if v, ok := t.Keys[key]; ok {
-			return []string{v}
+		if v := t.Key(key); v != nil {
+			return v
 		}
-		if v, ok := extra[key]; ok {
-			return []string{v}
+		if x.makes != "" && key == vendor+":createaction" {
+			return []string{x.makes}
 		}
-		if _, tag, ok := strings.Cut(key, ":resourcetag/"); ok {
-			return tagNamed(t.Tags, tag)
-		}
-		return p.key(key, in)
+		return x.plan.key(key, x.in, x.arn)
 	}
 	return a.identities.Check(tx, q)
 }
 
-func tagNamed(tags []iam.Tag, name string) []string {
-	for _, t := range tags {
-		if strings.EqualFold(t.Key, name) {
-			return []string{t.Value}
-		}
-	}
-	return nil
+// taggers are the actions that a call needs beside its own if it makes something with tags.
+var taggers = map[string]string{
+	"elbv2": "AddTags", "elb": "AddTags", "cloudwatch": "TagResource", "sns": "TagResource", "sqs": "TagQueue", "lambda": "TagResource",
+	"events": "TagResource", "logs": "TagResource",
 }
 
-// tagging asks for ec2:CreateTags too where a call makes things with tags.
-func (a *Access) tagging(tx *cloud.Tx, c cloud.Call, p *plan, in reflect.Value) error {
-	if p.specifications < 0 {
+// tagging asks for the action that tags, too, where a call makes things with tags.
+func (a *Access) tagging(tx *cloud.Tx, c cloud.Call, p *plan, in reflect.Value, resources []string) error {
+	if p.specifications >= 0 {
+		specs := in.Field(p.specifications)
+		for i := range specs.Len() {
+			kind := text(specs.Index(i).FieldByName("ResourceType"))
+			if kind == "" || specs.Index(i).FieldByName("Tags").Len() == 0 {
+				continue
+			}
+			if err := a.ask(tx, question{"ec2", "ec2:CreateTags", tx.Scope.ARN("ec2", kind+"/*"), p, in, c.Operation}); err != nil {
+				return err
+			}
+		}
 		return nil
 	}
-	specs := in.Field(p.specifications)
-	for i := range specs.Len() {
-		kind := text(specs.Index(i).FieldByName("ResourceType"))
-		if kind == "" || specs.Index(i).FieldByName("Tags").Len() == 0 {
-			continue
-		}
-		extra := map[string]string{"ec2:createaction": c.Operation}
-		if err := a.ask(tx, "ec2", "ec2:CreateTags", tx.Scope.ARN("ec2", kind+"/*"), p, in, extra); err != nil {
+	place, has := p.members["tags"]
+	making := strings.HasPrefix(c.Operation, "Create") || strings.HasPrefix(c.Operation, "Put")
+	if !making || !has || in.Field(place).Len() == 0 {
+		return nil
+	}
+	action := taggers[c.Service]
+	if c.Service == iam.Name {
+		action = "Tag" + strings.TrimPrefix(c.Operation, "Create")
+	}
+	if action == "" {
+		return nil
+	}
+	for _, arn := range resources {
+		if err := a.ask(tx, question{c.Service, Action(c.Service, action), arn, p, in, c.Operation}); err != nil {
 			return err
 		}
 	}
@@ -122,5 +156,5 @@ func (a *Access) tagging(tx *cloud.Tx, c cloud.Call, p *plan, in reflect.Value) 
 // May tells whether the caller of a step may do something to a resource, beside the call itself: for handlers that do
 // more than one thing (AS-LC-12).
 func (a *Access) May(tx *cloud.Tx, service, action, arn string) error {
-	return a.ask(tx, service, action, arn, &plan{}, reflect.Value{}, nil)
+	return a.ask(tx, question{service: service, action: action, arn: arn, plan: &plan{}})
 }

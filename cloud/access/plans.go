@@ -77,11 +77,6 @@ func wholly(service, operation string) bool {
 
 // resources are the ARNs of what a call is about.
 func (a *Access) resources(tx *cloud.Tx, c cloud.Call, p *plan, in reflect.Value) (all []string) {
-	if c.Service == "ec2" && c.Operation == "RunInstances" && a.launch != nil {
-		if all = a.launch(tx, c.In); len(all) > 0 {
-			return all
-		}
-	}
 	put := func(arn string) {
 		for _, other := range all {
 			if other == arn {
@@ -96,7 +91,7 @@ func (a *Access) resources(tx *cloud.Tx, c cloud.Call, p *plan, in reflect.Value
 		if m.alone && len(all) > 0 {
 			continue
 		}
-		for _, v := range texts(in.Field(m.place)) {
+		for _, v := range m.values(in.Field(m.place)) {
 			put(m.arn(tx, c, p, in, v))
 		}
 	}
@@ -111,19 +106,25 @@ func (a *Access) resources(tx *cloud.Tx, c cloud.Call, p *plan, in reflect.Value
 
 // nothing is what a call that names nothing is about.
 func nothing(tx *cloud.Tx, c cloud.Call) string {
-	switch c.Service {
-	case "logs":
+	if c.Service == "iam" && tx.Caller.Kind == cloud.KindUser && ownDefault[c.Operation] {
+		return tx.Caller.ARN
+	}
+	switch all, ok := everything[c.Service+"."+c.Operation]; {
+	case ok && c.Service == "iam":
+		return "arn:aws:iam::" + tx.Scope.Account + ":" + all
+	case ok:
+		return tx.Scope.ARN(c.Service, all)
+	case c.Service == "logs":
 		return tx.Scope.ARN("logs", "log-group::log-stream:")
-	case "iam":
-		if tx.Caller.Kind == cloud.KindUser && ownDefault[c.Operation] {
-			return tx.Caller.ARN
-		}
-	case "events":
-		if c.Operation == "PutEvents" {
-			return tx.Scope.ARN("events", "event-bus/default")
-		}
 	}
 	return "*"
+}
+
+// everything is what calls are about that list all there is, where it is not "*".
+var everything = map[string]string{
+	"cloudwatch.DescribeAlarms": "alarm:*", "cloudwatch.DescribeAlarmHistory": "alarm:*", "events.ListRules": "rule/*", "sns.ListTopics": "*",
+	"sqs.ListQueues": "*", "ssm.DescribeParameters": "*", "iam.ListUsers": "user/", "iam.ListGroups": "group/", "iam.ListRoles": "role/",
+	"iam.ListInstanceProfiles": "instance-profile/", "iam.ListPolicies": "policy/",
 }
 
 // ownDefault are operations of IAM that are about the caller if they name nobody.
@@ -132,18 +133,18 @@ var ownDefault = map[string]bool{
 }
 
 // key gives a condition key that is a call's own: its tags, and its members, whose keys are named after them.
-func (p *plan) key(key string, in reflect.Value) []string {
+func (p *plan) key(key string, in reflect.Value, arn string) []string {
 	if !in.IsValid() {
 		return nil
 	}
 	switch {
 	case key == "aws:tagkeys":
 		var keys []string
-		p.tags(in, func(k, _ string) bool { keys = append(keys, k); return true })
+		p.tags(in, arn, func(k, _ string) bool { keys = append(keys, k); return true })
 		return keys
 	case strings.HasPrefix(key, "aws:requesttag/"):
 		var value []string
-		p.tags(in, func(k, v string) bool {
+		p.tags(in, arn, func(k, v string) bool {
 			if strings.EqualFold(k, key[len("aws:requesttag/"):]) {
 				value = []string{v}
 			}
@@ -161,8 +162,9 @@ func (p *plan) key(key string, in reflect.Value) []string {
 	return nil
 }
 
-// tags yields the tags that a call brings: a list or map of its own, or those of EC2's tag specifications.
-func (p *plan) tags(in reflect.Value, yield func(key, value string) bool) {
+// tags yields the tags that a call brings a resource: a list or map of its own, or those that EC2's tag specifications have
+// for such resources.
+func (p *plan) tags(in reflect.Value, arn string, yield func(key, value string) bool) {
 	if i, ok := p.members["tagkeys"]; ok {
 		for _, k := range texts(in.Field(i)) {
 			if !yield(k, "") {
@@ -178,6 +180,9 @@ func (p *plan) tags(in reflect.Value, yield func(key, value string) bool) {
 	if p.specifications >= 0 {
 		specs := in.Field(p.specifications)
 		for i := range specs.Len() {
+			if kind := text(specs.Index(i).FieldByName("ResourceType")); !strings.Contains(arn, ":"+kind+"/") {
+				continue
+			}
 			if !eachTag(specs.Index(i).FieldByName("Tags"), yield) {
 				return
 			}

@@ -16,6 +16,24 @@ type rule struct {
 	make     func(tx *cloud.Tx, p *plan, in reflect.Value, v string) string // instead of resource
 	alone    bool                                                           // only if no member above it was given
 	only     []string                                                       // operations, by the head of their names; none is all
+	each     string                                                         // the member is a list of structures with this one
+	none     string                                                         // what stands for a structure without it
+}
+
+// values are those of a member that name resources.
+func (r rule) values(member reflect.Value) []string {
+	if r.each == "" {
+		return texts(member)
+	}
+	var all []string
+	for i := range member.Len() {
+		v := text(member.Index(i).FieldByName(r.each))
+		if v == "" {
+			v = r.none
+		}
+		all = append(all, v)
+	}
+	return all
 }
 
 func (r rule) applies(operation string) bool {
@@ -63,11 +81,13 @@ var rules = map[string][]rule{
 	"autoscaling": {
 		{member: "AutoScalingGroupName", resource: groupName},
 		{member: "LaunchConfigurationName", resource: "launchConfiguration:*:launchConfigurationName/V", only: []string{"CreateLaunchConfiguration", "DeleteLaunchConfiguration"}},
+		{member: "Tags", each: "ResourceId", resource: groupName, only: []string{"CreateOrUpdateTags", "DeleteTags"}},
 		{member: "InstanceId", make: groupOf, only: []string{"TerminateInstanceInAutoScalingGroup", "SetInstanceHealth"}},
 	},
 	"elbv2": {
 		{member: "LoadBalancerArn", resource: "arn"}, {member: "TargetGroupArn", resource: "arn"}, {member: "ListenerArn", resource: "arn"},
 		{member: "RuleArn", resource: "arn"}, {member: "ResourceArns", resource: "arn"}, {member: "ResourceArn", resource: "arn"},
+		{member: "RulePriorities", each: "RuleArn", resource: "arn"},
 		{member: "Name", resource: "loadbalancer/app/V/*", only: []string{"CreateLoadBalancer"}},
 		{member: "Name", resource: "targetgroup/V/*", only: []string{"CreateTargetGroup"}},
 	},
@@ -81,12 +101,13 @@ var rules = map[string][]rule{
 		{member: "QueueUrl", make: queueOf}, {member: "QueueName", resource: "V"}, {member: "SourceArn", resource: "arn"}, {member: "ResourceArn", resource: "arn"},
 	},
 	"lambda": {
-		{member: "FunctionName", make: functionOf}, {member: "Resource", resource: "arn"}, {member: "FunctionArn", resource: "arn", alone: true},
+		{member: "FunctionName", make: functionOf}, {member: "UUID", resource: "event-source-mapping:V", alone: true}, {member: "Resource", resource: "arn"}, {member: "FunctionArn", resource: "arn", alone: true},
 	},
 	"events": {
 		{member: "Rule", make: ruleOf}, {member: "Name", make: ruleOf, only: []string{"PutRule", "DeleteRule", "DescribeRule", "EnableRule", "DisableRule"}},
 		{member: "Name", resource: "event-bus/V", only: []string{"CreateEventBus", "DeleteEventBus", "DescribeEventBus", "UpdateEventBus"}},
 		{member: "EventBusName", resource: "event-bus/V", only: []string{"PutPermission", "RemovePermission"}}, {member: "ResourceARN", resource: "arn"},
+		{member: "Entries", each: "EventBusName", none: "default", resource: "event-bus/V", only: []string{"PutEvents"}},
 	},
 	"logs": {
 		{member: "LogGroupName", make: logGroupOf}, {member: "LogGroupIdentifier", make: logGroupOf}, {member: "ResourceArn", resource: "arn"},

@@ -203,3 +203,9 @@ func (s *Service) ListTagsForResource(tx *cloud.Tx, in *shape.ListTagsForResourc
 	}
 	return out, nil
 }
+
+// Named gives the tags of an alarm, for decisions on calls.
+func (s *Service) Named(tx *cloud.Tx, arn string) ([]Tag, bool) {
+	a, err := s.named(tx, arn)
+	return a.Tags, err == nil
+}

@@ -262,3 +262,9 @@ func (s *Service) DescribeAccountLimits(_ *cloud.Tx, _ *shape.DescribeAccountLim
 		limit("classic-registered-instances", maxInstances),
 	}}, nil
 }
+
+// Named gives the tags of a load balancer, for decisions on calls.
+func (s *Service) Named(tx *cloud.Tx, name string) ([]Tag, bool) {
+	b, ok := s.loadBalancers.Get(tx, name)
+	return b.Tags, ok
+}

@@ -94,3 +94,9 @@ func (s *Service) DescribeTags(tx *cloud.Tx, in *shape.DescribeTagsInput) (*shap
 	}
 	return out, nil
 }
+
+// Named gives the tags of what has an ARN, for decisions on calls; a rule has those of no one.
+func (s *Service) Named(tx *cloud.Tx, arn string) ([]Tag, bool) {
+	tags, _, err := s.tagged(tx, arn)
+	return tags, err == nil
+}

@@ -97,3 +97,16 @@ func (s *Service) ListTagsForResource(tx *cloud.Tx, in *shape.ListTagsForResourc
 	})
 	return out, err
 }
+
+// Named gives the tags of a rule or a bus, and the policy of a bus, for decisions on calls.
+func (s *Service) Named(tx *cloud.Tx, arn string) (tags []TagValue, policy string, ok bool) {
+	err := s.retag(tx, arn, func(have []TagValue) ([]TagValue, error) {
+		tags = have
+		return have, nil
+	})
+	if name, isBus := strings.CutPrefix(arn, busARN(tx.Scope, "")); isBus && err == nil {
+		b, _ := s.buses.Get(tx, name)
+		policy = b.policy()
+	}
+	return tags, policy, err == nil
+}

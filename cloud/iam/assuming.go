@@ -91,13 +91,6 @@ func (s *Service) mayAssume(tx *cloud.Tx, action string, r Role, account string,
 		return nil
 	}
 	context := func(k string) []string {
-		if tag, ok := strings.CutPrefix(k, "aws:requesttag/"); ok {
-			for _, t := range q.Tags {
-				if strings.EqualFold(t.Key, tag) {
-					return []string{t.Value}
-				}
-			}
-		}
 		switch k {
 		case "sts:externalid":
 			return some(q.ExternalID)
@@ -105,12 +98,9 @@ func (s *Service) mayAssume(tx *cloud.Tx, action string, r Role, account string,
 			return some(q.Name)
 		case "sts:sourceidentity":
 			return some(q.Identity)
-		case "aws:tagkeys":
-			var keys []string
-			for _, t := range q.Tags {
-				keys = append(keys, t.Key)
-			}
-			return keys
+		}
+		if t := (Thing{Tags: r.Tags, Brings: q.Tags}); strings.HasPrefix(k, "iam:") || strings.HasPrefix(k, "aws:") {
+			return t.Key(k)
 		}
 		return nil
 	}
@@ -124,12 +114,7 @@ func (s *Service) mayAssume(tx *cloud.Tx, action string, r Role, account string,
 	if tx.Caller.Above() {
 		return nil // the root of another account that is trusted
 	}
-	p.Resource = nil
-	byName := ask
-	byName.Principal.Account = ""
-	if verdict, _ := trust.Evaluate(&byName); verdict == policy.Allowed && same {
-		p.Resource = []*policy.Document{trust}
-	}
+	p.Resource = []*policy.Document{trust}
 	d := p.Decide(&ask)
 	switch {
 	case d.Allowed():

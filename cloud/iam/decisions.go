@@ -23,6 +23,50 @@ type Question struct {
 	Resources []*policy.Document
 }
 
+// Thing is a resource as policies see it. All of it may be empty.
+type Thing struct {
+	ARN    string
+	Tags   []Tag
+	Brings []Tag             // tags that the call gives it, where they are not the call's own
+	Keys   map[string]string // condition keys, in lower case: "ec2:instancetype"
+	Policy string            // document of the resource itself
+}
+
+// Key gives a condition key that a resource has.
+func (t *Thing) Key(key string) []string {
+	if v := t.Keys[key]; v != "" {
+		return []string{v}
+	}
+	_, name, ok := strings.Cut(key, ":resourcetag/")
+	if ok {
+		return tagNamed(t.Tags, name)
+	}
+	if name, ok = strings.CutPrefix(key, "aws:requesttag/"); ok {
+		return tagNamed(t.Brings, name)
+	}
+	if key == "aws:tagkeys" {
+		return tagKeys(t.Brings)
+	}
+	return nil
+}
+
+func tagNamed(tags []Tag, name string) []string {
+	for _, t := range tags {
+		if strings.EqualFold(t.Key, name) {
+			return []string{t.Value}
+		}
+	}
+	return nil
+}
+
+func tagKeys(tags []Tag) []string {
+	var keys []string
+	for _, t := range tags {
+		keys = append(keys, t.Key)
+	}
+	return keys
+}
+
 // Principal is the caller as policies of resources and roles name it.
 func (s *Service) Principal(tx *cloud.Tx) policy.Principal {
 	c := tx.Caller
@@ -192,12 +236,7 @@ func (s *Service) principalTag(tx *cloud.Tx, x Session, name string) (value []st
 		for _, u := range s.caller(tx) {
 			tags = append(tags[:len(tags):len(tags)], u.Tags...)
 		}
-		for _, t := range tags {
-			if strings.EqualFold(t.Key, name) {
-				value = []string{t.Value}
-				return
-			}
-		}
+		value = tagNamed(tags, name)
 	})
 	return value
 }
@@ -261,6 +300,12 @@ func (s *Service) ResourcePolicy(document string) []*policy.Document {
 
 // refusal is AWS's sentence.
 func refusal(c cloud.Caller, q Question, d policy.Decision) string {
+	switch service, name, _ := strings.Cut(q.Action, ":"); service { // these two write actions in their own way
+	case "sns":
+		q.Action = "SNS:" + name
+	case "sqs":
+		q.Action = strings.ToLower(q.Action)
+	}
 	text := "User: " + c.ARN + " is not authorized to perform: " + q.Action
 	if q.Resource != "*" && q.Resource != "" {
 		text += " on resource: " + q.Resource

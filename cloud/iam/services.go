@@ -34,7 +34,7 @@ func (s *Service) MayAct(tx *cloud.Tx, a Act) error {
 			return refusedAct(a.Service, Act{Action: "sts:AssumeRole", Resource: a.Role}, policy.Decision{Why: policy.ByResource})
 		}
 		account, _ := accountAndName(tx, r.ARN, "role/")
-		who = policy.Principal{ARNs: []string{r.ARN, name, r.ID}, Account: account}
+		who = policy.Principal{ARNs: []string{name, r.ID + ":" + baseName(name), r.ID, r.ARN}, Account: account}
 		tx.In(Home(account), func() {
 			of := s.policiesOf(tx, r.Grants, nil)
 			p.Identity, p.Boundary = of.Identity, of.Boundary
@@ -96,10 +96,7 @@ func (a Act) context(tx *cloud.Tx, who policy.Principal) func(string) []string {
 		case "aws:principalaccount":
 			return some(who.Account)
 		case "aws:principalarn":
-			if len(who.ARNs) > 0 {
-				return who.ARNs[:1]
-			}
-			return nil
+			return who.ARNs[max(0, len(who.ARNs)-1):]
 		}
 		return requestKey(tx, k)
 	}

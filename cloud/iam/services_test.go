@@ -25,7 +25,7 @@ func TestWhatServicesMayDo(t *testing.T) {
 	role("foreign", "autoscaling.amazonaws.com", `{"Effect":"Allow","Action":"*","Resource":"*"}`)
 	const queue = "arn:aws:sqs:eu-west-1:" + account + ":q"
 	const rule = "arn:aws:events:eu-west-1:" + account + ":rule/r"
-	const who = " is not authorized to perform: sqs:SendMessage on resource: " + queue
+	const who = " is not authorized to perform: sqs:sendmessage on resource: " + queue
 	admits := func(principal, source string) string {
 		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":` + principal + `,"Action":"sqs:SendMessage","Resource":"` + queue + `",
 			"Condition":{"ArnEquals":{"aws:SourceArn":"` + source + `"},"StringEquals":{"aws:SourceAccount":"` + account + `"}}}]}`
@@ -33,16 +33,16 @@ func TestWhatServicesMayDo(t *testing.T) {
 	for _, c := range []struct {
 		what, role, policy, refused string
 	}{
-		{"no policy", "", "", "User: events.amazonaws.com" + who + " because no resource-based policy allows the sqs:SendMessage action"},
+		{"no policy", "", "", "User: events.amazonaws.com" + who + " because no resource-based policy allows the sqs:sendmessage action"},
 		{"its policy", "", admits(`{"Service":"events.amazonaws.com"}`, rule), ""},
 		{"for everybody", "", admits(`{"AWS":"*"}`, rule), ""},
-		{"another rule's policy", "", admits(`{"Service":"events.amazonaws.com"}`, rule+"2"), "User: events.amazonaws.com" + who + " because no resource-based policy allows the sqs:SendMessage action"},
-		{"another service's policy", "", admits(`{"Service":"sns.amazonaws.com"}`, rule), "User: events.amazonaws.com" + who + " because no resource-based policy allows the sqs:SendMessage action"},
+		{"another rule's policy", "", admits(`{"Service":"events.amazonaws.com"}`, rule+"2"), "User: events.amazonaws.com" + who + " because no resource-based policy allows the sqs:sendmessage action"},
+		{"another service's policy", "", admits(`{"Service":"sns.amazonaws.com"}`, rule), "User: events.amazonaws.com" + who + " because no resource-based policy allows the sqs:sendmessage action"},
 		{"its role", "sends", "", ""},
 		{"its role by ARN", "arn:aws:iam::" + account + ":role/sends", "", ""},
 		{"a role and a deny of the queue", "sends", `{"Statement":{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*"}}`,
 			"User: arn:aws:sts::" + account + ":assumed-role/sends/events" + who + " with an explicit deny in a resource-based policy"},
-		{"a role with nothing", "idle", "", "User: arn:aws:sts::" + account + ":assumed-role/idle/events" + who + " because no identity-based policy allows the sqs:SendMessage action"},
+		{"a role with nothing", "idle", "", "User: arn:aws:sts::" + account + ":assumed-role/idle/events" + who + " because no identity-based policy allows the sqs:sendmessage action"},
 		{"a role that the queue names", "idle", `{"Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + account + `:role/idle"},"Action":"sqs:*","Resource":"*"}}`, ""},
 		{"a role of another service", "foreign", "", "User: events.amazonaws.com is not authorized to perform: sts:AssumeRole on resource: foreign because no resource-based policy allows the sts:AssumeRole action"},
 		{"a role that is not there", "gone", "", "User: events.amazonaws.com is not authorized to perform: sts:AssumeRole on resource: gone because no resource-based policy allows the sts:AssumeRole action"},

@@ -218,3 +218,9 @@ func (s *Service) ListTagsLogGroup(tx *cloud.Tx, in *shape.ListTagsLogGroupInput
 	}
 	return &shape.ListTagsLogGroupOutput{Tags: tagMap(g.Tags)}, nil
 }
+
+// Named gives the tags of a log group, for decisions on calls.
+func (s *Service) Named(tx *cloud.Tx, name string) ([]Tag, bool) {
+	g, ok := s.groups.Get(tx, name)
+	return g.Tags, ok
+}

@@ -79,8 +79,8 @@ func TestWhatCallsAreAbout(t *testing.T) {
 		{"ec2", "AllocateAddress", &ec2api.AllocateAddressInput{}, "UnauthorizedOperation", "ec2:AllocateAddress", "arn:aws:ec2:us-east-1:123456789012:elastic-ip/*"},
 		{"autoscaling", "SetDesiredCapacity", &asapi.SetDesiredCapacityInput{AutoScalingGroupName: new("g"), DesiredCapacity: new(int32(1))}, "AccessDenied", "autoscaling:SetDesiredCapacity", "arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:*:autoScalingGroupName/g"},
 		{"elbv2", "CreateTargetGroup", &elbapi.CreateTargetGroupInput{Name: new("t")}, "AccessDenied", "elasticloadbalancing:CreateTargetGroup", "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/t/*"},
-		{"sns", "Publish", &snsapi.PublishInput{TopicArn: new("arn:aws:sns:us-east-1:123456789012:t"), Message: new("m")}, "AuthorizationError", "sns:Publish", "arn:aws:sns:us-east-1:123456789012:t"},
-		{"sqs", "SendMessage", &sqsapi.SendMessageInput{QueueUrl: new("http://h/123456789012/q"), MessageBody: new("m")}, "AccessDenied", "sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:q"},
+		{"sns", "Publish", &snsapi.PublishInput{TopicArn: new("arn:aws:sns:us-east-1:123456789012:t"), Message: new("m")}, "AuthorizationError", "SNS:Publish", "arn:aws:sns:us-east-1:123456789012:t"},
+		{"sqs", "SendMessage", &sqsapi.SendMessageInput{QueueUrl: new("http://h/123456789012/q"), MessageBody: new("m")}, "AccessDenied", "sqs:sendmessage", "arn:aws:sqs:us-east-1:123456789012:q"},
 		{"iam", "DeleteRole", &iamapi.DeleteRoleInput{RoleName: new("web")}, "AccessDenied", "iam:DeleteRole", "arn:aws:iam::123456789012:role/web"},
 		{"iam", "CreateAccessKey", &iamapi.CreateAccessKeyInput{}, "AccessDenied", "iam:CreateAccessKey", "arn:aws:iam::123456789012:user/alice"},
 	} {

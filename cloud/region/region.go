@@ -61,8 +61,8 @@ func New(o Options) *cloud.Cloud {
 		groups.Remember()
 	}
 	functions := lambda.New(identities, metrics, queues, topics)
-	c := cloud.New(o.Seed, identities, sts.New(identities), texts, metrics, queues, topics, parameters, instances, balancers, classic, groups,
-		functions, events.New(events.Below(identities, texts, metrics, queues, topics, instances, functions)))
-	c.Authorize(authorizer(identities, instances, groups, functions))
+	rules := events.New(events.Below(identities, texts, metrics, queues, topics, instances, functions))
+	c := cloud.New(o.Seed, identities, sts.New(identities), texts, metrics, queues, topics, parameters, instances, balancers, classic, groups, functions, rules)
+	c.Authorize(owners{identities, texts, metrics, queues, topics, instances, balancers, classic, groups, functions, rules}.authorizer())
 	return c
 }

@@ -173,15 +173,23 @@ func (s *Service) GetTopicAttributes(tx *cloud.Tx, in *shape.GetTopicAttributesI
 	out := map[string]string{
 		"TopicArn": t.ARN, "Owner": tx.Scope.Account, "DisplayName": "", "EffectiveDeliveryPolicy": effectivePolicy,
 		"SubscriptionsPending": strconv.Itoa(pending), "SubscriptionsConfirmed": strconv.Itoa(confirmed), "SubscriptionsDeleted": "0",
-		"Policy": `{"Version":"2008-10-17","Id":"__default_policy_ID","Statement":[{"Sid":"__default_statement_ID","Effect":"Allow",` +
-			`"Principal":{"AWS":"*"},"Action":["SNS:GetTopicAttributes","SNS:SetTopicAttributes","SNS:AddPermission","SNS:RemovePermission",` +
-			`"SNS:DeleteTopic","SNS:Subscribe","SNS:ListSubscriptionsByTopic","SNS:Publish"],"Resource":"` + t.ARN +
-			`","Condition":{"StringEquals":{"AWS:SourceOwner":"` + tx.Scope.Account + `"}}}]}`,
 	}
 	for _, a := range t.Attributes {
 		out[a.Name] = a.Value
 	}
+	out["Policy"] = t.policy(tx)
 	return &shape.GetTopicAttributesOutput{Attributes: out}, nil
+}
+
+// policy is a topic's: the one it was given, or SNS's, which lets in what acts for the topic's owner.
+func (t Topic) policy(tx *cloud.Tx) string {
+	if own := get(t.Attributes, "Policy"); own != "" {
+		return own
+	}
+	return `{"Version":"2008-10-17","Id":"__default_policy_ID","Statement":[{"Sid":"__default_statement_ID","Effect":"Allow",` +
+		`"Principal":{"AWS":"*"},"Action":["SNS:GetTopicAttributes","SNS:SetTopicAttributes","SNS:AddPermission","SNS:RemovePermission",` +
+		`"SNS:DeleteTopic","SNS:Subscribe","SNS:ListSubscriptionsByTopic","SNS:Publish"],"Resource":"` + t.ARN +
+		`","Condition":{"StringEquals":{"AWS:SourceOwner":"` + tx.Scope.Account + `"}}}]}`
 }
 
 // SetTopicAttributes sets one attribute of a topic.
@@ -256,4 +264,10 @@ func (s *Service) ListTagsForResource(tx *cloud.Tx, in *shape.ListTagsForResourc
 		out.Tags = append(out.Tags, shape.Tag{Key: new(a.Name), Value: new(a.Value)})
 	}
 	return out, nil
+}
+
+// Named gives the tags and the policy of a topic, for decisions on calls.
+func (s *Service) Named(tx *cloud.Tx, arn string) (tags []Attribute, policy string, ok bool) {
+	t, err := s.topic(tx, arn)
+	return t.Tags, t.policy(tx), err == nil
 }

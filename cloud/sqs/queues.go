@@ -250,3 +250,9 @@ func (s *Service) ListQueueTags(tx *cloud.Tx, in *shape.ListQueueTagsInput) (*sh
 	}
 	return out, nil
 }
+
+// Named gives the tags and the policy of a queue of the present scope, for decisions on calls.
+func (s *Service) Named(tx *cloud.Tx, arn string) (tags []Attribute, policy string, ok bool) {
+	q, ok := s.at(tx, arn)
+	return q.Tags, s.attribute(tx, &q, "Policy"), ok
+}

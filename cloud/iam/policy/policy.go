@@ -3,8 +3,8 @@
 //
 // It knows no users, roles or services: what is asked for comes as names, ARNs and context keys. The one idea (EC-IA-02):
 // a decision is a pure function of documents and a request. An explicit deny anywhere wins; then a permissions boundary
-// and session policies, where there are any, must each allow; then an identity or a resource policy must; else it is
-// denied.
+// and session policies, where there are any, must each allow; then an identity or a resource policy must, and both of
+// them if the resource is another account's; else it is denied.
 //
 // Invariants: a document never changes after it was parsed, so it may be kept and shared; evaluating neither fails nor
 // allocates for documents without variables; no document, however written, costs more than its length times the request's.
@@ -47,10 +47,12 @@ type Request struct {
 
 // Principal is who asks, for policies that name principals: those of resources and of roles' trust.
 type Principal struct {
-	// ARNs are all that the principal may be named by: a role's session has the role's and its own.
+	// ARNs are all that the principal may be named by: its own ARN and ID first, then those of the role whose session it is.
 	ARNs    []string
 	Account string
 	Service string // "ec2.amazonaws.com", if a service asks
+
+	itself bool // only its own names count
 }
 
 // Verdict is what policies say of a request.
@@ -97,41 +99,76 @@ func (d Decision) Allowed() bool { return d.Verdict == Allowed }
 
 // Decide decides on a request (EC-IA-02).
 func (p *Policies) Decide(r *Request) Decision {
-	boundary := p.Boundary != nil
-	var allowed, decision Decision
-	limits := [...]struct {
-		documents []*Document
-		why       Why
-		limit     bool
-	}{{p.Identity, ByIdentity, false}, {p.Resource, ByResource, false}, {one(p.Boundary), ByBoundary, boundary}, {p.Session, BySession, p.Session != nil}}
-	var refused *Decision
-	for _, l := range limits {
-		said := Silent
-		for i, d := range l.documents {
-			verdict, statement := d.Evaluate(r)
-			if verdict == Denied {
-				return Decision{Denied, l.why, i, statement}
+	lists := [...][]*Document{ByIdentity: p.Identity, ByResource: p.Resource, ByBoundary: one(p.Boundary), BySession: p.Session}
+	var said [len(lists)]Decision
+	for why, documents := range lists {
+		said[why] = Decision{Silent, Why(why), -1, -1}
+		for i, d := range documents {
+			switch verdict, statement := d.Evaluate(r); {
+			case verdict == Denied:
+				return Decision{Denied, Why(why), i, statement}
+			case verdict == Allowed && said[why].Verdict == Silent:
+				said[why] = Decision{Allowed, Why(why), i, statement}
 			}
-			if verdict == Allowed && said == Silent {
-				said = Allowed
-				if !l.limit && allowed.Verdict != Allowed {
-					allowed = Decision{Allowed, l.why, i, statement}
-				}
-			}
-		}
-		if l.limit && said == Silent && refused == nil {
-			decision = Decision{Silent, l.why, -1, -1}
-			refused = &decision
 		}
 	}
+	allowed := said[ByIdentity]
 	switch {
-	case allowed.Verdict != Allowed:
-		return Decision{Silent, ByIdentity, -1, -1}
-	case refused != nil:
-		return *refused
+	case r.foreign():
+		if allowed.Allowed() && !said[ByResource].Allowed() {
+			return said[ByResource]
+		}
+	case said[ByResource].Allowed() && r.Principal.Service != "":
+		return said[ByResource]
+	case said[ByResource].Allowed() && p.named(r, true):
+		return said[ByResource] // whom the resource names itself is limited by nobody else
+	case said[ByResource].Allowed() && !allowed.Allowed() && p.named(r, false):
+		allowed = said[ByResource]
+	}
+	switch {
+	case !allowed.Allowed():
+		return allowed
+	case p.Boundary != nil && !said[ByBoundary].Allowed():
+		return said[ByBoundary]
+	case p.Session != nil && !said[BySession].Allowed():
+		return said[BySession]
 	}
 	return allowed
 }
+
+// named tells whether resource policies allow the principal something by a name of its own, or, if not itself, also by its
+// role's or by that of everybody. A name that is the whole account's leaves it to the account's own policies.
+func (p *Policies) named(r *Request, itself bool) bool {
+	own := *r
+	if own.Principal.Account = ""; itself {
+		own.Principal.ARNs, own.Principal.itself = own.Principal.ARNs[:min(len(own.Principal.ARNs), 2)], true
+	}
+	for _, d := range p.Resource {
+		if verdict, _ := d.Evaluate(&own); verdict == Allowed {
+			return true
+		}
+	}
+	return false
+}
+
+// foreign tells whether a request is about what another account has: policies of both must allow it.
+func (r *Request) foreign() bool {
+	if r.Principal.Service != "" || r.Principal.Account == "" {
+		return false
+	}
+	part := r.Resource
+	for range 4 {
+		_, after, ok := strings.Cut(part, ":")
+		if part = after; !ok {
+			return false
+		}
+	}
+	account, _, _ := strings.Cut(part, ":")
+	return len(account) == accountDigits && account != r.Principal.Account && account[0] >= '0' && account[0] <= '9'
+}
+
+// accountDigits is how long the number of an account is.
+const accountDigits = 12
 
 func one(d *Document) []*Document {
 	if d == nil {
@@ -206,7 +243,7 @@ type principals struct {
 
 // match tells whether a statement with a Principal is about one.
 func (p *principals) match(who Principal) bool {
-	found := p.Everybody
+	found := p.Everybody && !(who.itself && !p.Not)
 	for _, s := range p.Service {
 		found = found || who.Service != "" && (s == "*" || strings.EqualFold(s, who.Service))
 	}

@@ -164,6 +164,7 @@ type plainStatement struct {
 	deny, notAction, notResource bool
 	actions, resources           []string
 	region                       string // aws:RequestedRegion must equal it, if there is one
+	principal                    string // of a resource's statement
 }
 
 func (p plainStatement) text() string {
@@ -201,26 +202,29 @@ type plainPolicies struct {
 }
 
 // decide is EC-IA-02 as it is written.
-func (p plainPolicies) decide(action, resource, region string) Verdict {
-	said := func(documents [][]plainStatement, deny bool) bool {
+func (p plainPolicies) decide(action, resource, region string, who Principal) Verdict {
+	said := func(documents [][]plainStatement, deny bool, principals ...string) bool {
 		for _, d := range documents {
 			for _, s := range d {
-				if s.deny == deny && s.applies(action, resource, region) {
+				if s.deny == deny && s.applies(action, resource, region) && (s.principal == "" || slices.Contains(principals, s.principal)) {
 					return true
 				}
 			}
 		}
 		return false
 	}
+	itself, role, account := who.ARNs[0], who.ARNs[len(who.ARNs)-1], "arn:aws:iam::"+who.Account+":root"
 	for _, list := range [][][]plainStatement{p.identity, p.resource, p.boundary, p.session} {
-		if said(list, true) {
+		if said(list, true, itself, role, account, "*") {
 			return Denied
 		}
 	}
-	if p.bounded && !said(p.boundary, false) || p.limited && !said(p.session, false) {
-		return Silent
-	}
-	if said(p.identity, false) || said(p.resource, false) {
+	within := (!p.bounded || said(p.boundary, false)) && (!p.limited || said(p.session, false))
+	foreign := strings.Contains(resource, "222222222222")
+	switch {
+	case foreign && within && said(p.identity, false) && said(p.resource, false, itself, role, account, "*"),
+		!foreign && said(p.resource, false, itself),
+		!foreign && within && (said(p.identity, false) || said(p.resource, false, role, "*")):
 		return Allowed
 	}
 	return Silent
@@ -230,11 +234,13 @@ func (p plainPolicies) decide(action, resource, region string) Verdict {
 func TestDecisionsAgainstTheObviousWay(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 11))
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
+	alice := Principal{ARNs: []string{"arn:aws:iam::111111111111:user/alice"}, Account: "111111111111"}
+	web := Principal{ARNs: []string{"arn:aws:sts::111111111111:assumed-role/web/s", "AROA:s", "AROA", "arn:aws:iam::111111111111:role/web"}, Account: "111111111111"}
 	statement := func() plainStatement {
 		p := plainStatement{deny: r.IntN(4) == 0, notAction: r.IntN(6) == 0, notResource: r.IntN(6) == 0}
 		for range 1 + r.IntN(2) {
 			p.actions = append(p.actions, pick("ec2:Run*", "ec2:*", "iam:Get*", "ec2:RunInstances", "iam:?etUser", "sqs:SendMessage"))
-			p.resources = append(p.resources, pick("*", "arn:aws:ec2:*:1:instance/*", "arn:aws:ec2:us-east-1:1:*", "arn:aws:iam::1:user/al?ce", "arn:aws:ec2:us-east-1:1:instance/i-1"))
+			p.resources = append(p.resources, pick("*", "arn:aws:ec2:*:*:instance/*", "arn:aws:ec2:us-east-1:111111111111:*", "arn:aws:iam::111111111111:user/al?ce", "arn:aws:ec2:us-east-1:*:instance/i-1"))
 		}
 		if r.IntN(4) == 0 {
 			p.region = pick("us-east-1", "eu-west-1")
@@ -246,11 +252,13 @@ func TestDecisionsAgainstTheObviousWay(t *testing.T) {
 			var d []plainStatement
 			var texts []string
 			for range 1 + r.IntN(3) {
-				d = append(d, statement())
-				text := d[len(d)-1].text()
+				s := statement()
+				text := s.text()
 				if kind == Resource {
-					text = strings.Replace(text, "{", `{"Principal":"*",`, 1)
+					s.principal = pick("*", alice.ARNs[0], web.ARNs[0], web.ARNs[3], "arn:aws:iam::111111111111:root", "arn:aws:iam::222222222222:root")
+					text = strings.Replace(text, "{", `{"Principal":{"AWS":"`+s.principal+`"},`, 1)
 				}
+				d = append(d, s)
 				texts = append(texts, text)
 			}
 			plain = append(plain, d)
@@ -276,9 +284,13 @@ func TestDecisionsAgainstTheObviousWay(t *testing.T) {
 			}
 		}
 		action, region := pick("ec2:RunInstances", "ec2:StopInstances", "iam:GetUser", "sqs:SendMessage"), pick("us-east-1", "eu-west-1")
-		resource := pick("*", "arn:aws:ec2:us-east-1:1:instance/i-1", "arn:aws:iam::1:user/alice")
-		got := p.Decide(&Request{Action: action, Resource: resource, Context: keys(map[string][]string{"aws:requestedregion": {region}})})
-		if want := twin.decide(action, resource, region); got.Verdict != want {
+		resource := pick("*", "arn:aws:ec2:us-east-1:111111111111:instance/i-1", "arn:aws:ec2:us-east-1:222222222222:instance/i-1", "arn:aws:iam::111111111111:user/alice")
+		who := alice
+		if r.IntN(2) == 0 {
+			who = web
+		}
+		got := p.Decide(&Request{Action: action, Resource: resource, Principal: who, Context: keys(map[string][]string{"aws:requestedregion": {region}})})
+		if want := twin.decide(action, resource, region, who); got.Verdict != want {
 			t.Fatalf("%s on %s in %s: %+v, want %v\n%+v", action, resource, region, got, want, twin)
 		}
 		seen[got.Verdict]++
