@@ -17,6 +17,9 @@ func TestEvents(t *testing.T) {
 	s.aws(nil, "sns", "subscribe", "--topic-arn", topic, "--protocol", "http", "--notification-endpoint", box.server.URL)
 	s.aws(nil, "sns", "confirm-subscription", "--topic-arn", topic, "--token", box.await(t, "SubscriptionConfirmation", "")["Token"].(string))
 
+	s.aws(nil, "sns", "set-topic-attributes", "--topic-arn", topic, "--attribute-name", "Policy", "--attribute-value", // a topic's own policy lets no rule in
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sns:Publish","Resource":"`+topic+`"}]}`)
+
 	arn := s.text("events", "put-rule", "--name", "states", "--event-pattern",
 		`{"source":["aws.ec2"],"detail-type":["EC2 Instance State-change Notification"],"detail":{"state":["running",{"prefix":"term"}]}}`, "--query", "RuleArn")
 	s.aws(nil, "events", "put-targets", "--rule", "states", "--targets", mustJSON(t, []any{

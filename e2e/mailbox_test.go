@@ -21,6 +21,11 @@ func TestNotifications(t *testing.T) {
 	topic := s.text("sns", "create-topic", "--name", "news", "--query", "TopicArn")
 	s.aws(nil, "sns", "subscribe", "--topic-arn", topic, "--protocol", "sqs", "--notification-endpoint", arn, "--attributes", "RawMessageDelivery=true")
 
+	// A queue's policy has to let the topic in, as on AWS.
+	s.aws(nil, "sns", "publish", "--topic-arn", topic, "--message", "lost")
+	s.aws(nil, "sqs", "set-queue-attributes", "--queue-url", url, "--attributes", mustJSON(t, map[string]string{"Policy": mustJSON(t, map[string]any{
+		"Version": "2012-10-17", "Statement": []any{map[string]any{"Effect": "Allow", "Principal": map[string]string{"Service": "sns.amazonaws.com"},
+			"Action": "sqs:SendMessage", "Resource": arn, "Condition": map[string]any{"ArnEquals": map[string]string{"aws:SourceArn": topic}}}}})}))
 	s.aws(nil, "sns", "publish", "--topic-arn", topic, "--message", "hello")
 	if got := s.text("sqs", "receive-message", "--queue-url", url, "--wait-time-seconds", "20", "--query", "Messages[0].Body"); got != "hello" {
 		t.Errorf("received %q", got)

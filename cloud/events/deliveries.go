@@ -8,6 +8,7 @@ import (
 
 	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/iam"
 	"github.com/billow-cloud/billow/cloud/sqs"
 )
 
@@ -150,7 +151,10 @@ func (s *Service) bury(tx *cloud.Tx, d Delivery, why error, exhausted string) {
 	tell("RETRY_ATTEMPTS", strconv.Itoa(int(d.Tries-1)))
 	tell("RULE_ARN", ruleARN(tx.Scope, d.Target.Bus, d.Target.Rule))
 	tell("TARGET_ARN", d.Target.ARN)
-	if tx.Try(func() error { return s.lower.Send(tx, d.Target.DeadLetter, d.Event.JSON(), attributes) }) == nil { // a queue that has gone gets nothing
-		s.measure(tx, d.Target, "InvocationsSentToDlq")
+	by := iam.Act{Service: principal, Source: ruleARN(tx.Scope, d.Target.Bus, d.Target.Rule)}
+	if tx.Try(func() error { return s.lower.Send(tx, d.Target.DeadLetter, d.Event.JSON(), attributes, by) }) != nil {
+		s.measure(tx, d.Target, "InvocationsFailedToBeSentToDlq") // it has gone, or its policy does not let rules in
+		return
 	}
+	s.measure(tx, d.Target, "InvocationsSentToDlq")
 }

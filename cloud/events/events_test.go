@@ -193,8 +193,10 @@ func TestActionsOfEC2(t *testing.T) {
 	a, b := *run.Instances[0].InstanceId, *run.Instances[1].InstanceId
 	w.step(cloud.Observed{Facts: []cloud.Fact{ec2.InstanceRunning{ID: a}, ec2.InstanceRunning{ID: b}}})
 	stop := target("1", here.ARN("events", "target/stop-instance"))
+	stop.RoleArn = new("arn:aws:iam::123456789012:role/r")
 	stop.Input = new(`"` + a + `"`)
 	end := target("2", here.ARN("events", "target/terminate-instance")) // of the event's own instance
+	end.RoleArn = stop.RoleArn
 	w.rule("r", `{"source":["my.app"]}`, stop)
 	w.rule("s", `{"source":["aws.ec2"],"detail":{"state":["stopped"]}}`, end)
 	w.put("my.app", `{}`)

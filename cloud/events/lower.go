@@ -20,14 +20,16 @@ type Lower struct {
 	Topics    *sns.Service
 	// Invoke has a function invoked asynchronously, if the function's policy lets the principal do it for the source.
 	Invoke func(tx *cloud.Tx, functionARN string, payload []byte, principal, sourceARN string) error
-	// Send puts a message into a queue.
-	Send func(tx *cloud.Tx, queueARN, body string, attributes []sqs.Attribute) error
+	// Send puts a message into a queue, if EventBridge may.
+	Send func(tx *cloud.Tx, queueARN, body string, attributes []sqs.Attribute, by iam.Act) error
 	// Write adds a line to a log.
 	Write func(tx *cloud.Tx, group, stream, line string)
 	// Measure counts one in a metric of a rule.
 	Measure func(tx *cloud.Tx, rule, metric string)
 	// CheckRole is the error if EventBridge may not have a role from the caller.
 	CheckRole func(tx *cloud.Tx, arn string) error
+	// May is the error if EventBridge may not do something in a target's role.
+	May func(tx *cloud.Tx, act iam.Act) error
 	// Allows tells whether the policy of a resource lets another account do something to it. Keys of the context are in
 	// lower case.
 	Allows func(tx *cloud.Tx, policy, account, action, resource string, context func(key string) []string) bool
@@ -38,8 +40,9 @@ func Below(identities *iam.Service, texts *logs.Service, metrics *cloudwatch.Ser
 	return Lower{
 		Instances: instances,
 		Topics:    topics,
+		May:       identities.MayAct,
 		Invoke:    functions.InvokeAsync,
-		Send:      queues.Send,
+		Send:      queues.Deliver,
 		Write: func(tx *cloud.Tx, group, stream, line string) {
 			texts.Put(tx, group, stream, []logs.Event{{At: tx.Now().Truncate(time.Millisecond), Message: line}})
 		},

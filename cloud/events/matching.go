@@ -123,6 +123,7 @@ func (s *Service) hand(tx *cloud.Tx, r Rule, e *Event) {
 	for _, t := range s.targets.Prefix(tx, r.key()+":") {
 		all = append(all, t)
 	}
+	s.measure(tx, Target{Bus: r.Bus, Rule: r.Name}, "TriggeredRules")
 	for _, t := range all {
 		s.deliver(tx, t, e)
 	}

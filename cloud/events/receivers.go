@@ -7,6 +7,7 @@ import (
 	"github.com/billow-cloud/billow/api"
 	ec2api "github.com/billow-cloud/billow/api/ec2"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/iam"
 )
 
 // principal is who calls targets.
@@ -28,6 +29,9 @@ const (
 	rebootInstance    = "target/reboot-instance"
 	terminateInstance = "target/terminate-instance"
 )
+
+// calls are the actions of policies that they need.
+var calls = map[string]string{stopInstance: "ec2:StopInstances", rebootInstance: "ec2:RebootInstances", terminateInstance: "ec2:TerminateInstances"}
 
 // receiverOf tells what kind of target an ARN is; "" is one that cannot be a target.
 func receiverOf(arn string) string {
@@ -66,28 +70,30 @@ func receiverOf(arn string) string {
 func (s *Service) call(tx *cloud.Tx, t Target, e *Event) error {
 	arn := ruleARN(tx.Scope, t.Bus, t.Rule)
 	receiver, text := receiverOf(t.ARN), t.payload(e, arn)
+	by := iam.Act{Service: principal, Role: t.RoleARN, Source: arn}
 	switch {
 	case receiver == toFunction && s.lower.Invoke != nil:
 		return s.lower.Invoke(tx, t.ARN, []byte(text), principal, arn)
 	case receiver == toTopic && s.lower.Topics != nil:
-		return s.lower.Topics.Publish(tx, t.ARN, "", text)
+		return s.lower.Topics.PublishFor(tx, by, t.ARN, "", text)
 	case receiver == toQueue && s.lower.Send != nil:
-		return s.lower.Send(tx, t.ARN, text, nil)
+		return s.lower.Send(tx, t.ARN, text, nil, by)
 	case receiver == toLog && s.lower.Write != nil:
 		_, group, _ := parseARN(t.ARN, "logs")
 		group = strings.TrimSuffix(strings.TrimPrefix(group, "log-group:"), ":*")
 		s.lower.Write(tx, group, e.ID, text)
 		return nil
 	case receiver == toBus:
-		return s.forward(tx, t, e)
+		return s.forward(tx, t, e, by)
 	case receiver == toAction && s.lower.Instances != nil:
-		return s.act(tx, t.ARN, text)
+		return s.act(tx, t.ARN, text, by)
 	}
 	return notFound("There is no %s.", t.ARN)
 }
 
-// forward puts an event on another bus, unless it came from one: that is AWS's rule, and it bounds every loop.
-func (s *Service) forward(tx *cloud.Tx, t Target, e *Event) error {
+// forward puts an event on another bus, unless it came from one: that is AWS's rule, and it bounds every loop. A target's
+// role must allow it, if it has one; another account's bus must, too.
+func (s *Service) forward(tx *cloud.Tx, t Target, e *Event, by iam.Act) error {
 	if e.Forwarded {
 		return nil
 	}
@@ -100,7 +106,14 @@ func (s *Service) forward(tx *cloud.Tx, t Target, e *Event) error {
 			err = notFound("Event bus %s does not exist.", name)
 			return
 		}
-		if b.Name = name; from != scope.Account && !s.allowed(tx, b, from, e.Source, e.DetailType) {
+		b.Name = name
+		if by.Role != "" && s.lower.May != nil {
+			by.Action, by.Resource, by.Policy = "events:PutEvents", t.ARN, b.policy()
+			tx.In(cloud.Scope{Account: from, Region: scope.Region}, func() { err = s.lower.May(tx, by) })
+			if err != nil {
+				return
+			}
+		} else if from != scope.Account && !s.allowed(tx, b, from, e.Source, e.DetailType) {
 			err = api.Errorf("NotAuthorizedForDestination", "Account %s may not put events on %s.", from, t.ARN)
 			return
 		}
@@ -111,12 +124,22 @@ func (s *Service) forward(tx *cloud.Tx, t Target, e *Event) error {
 	return err
 }
 
-// act carries out an action of EC2 on the instances that the input names.
-func (s *Service) act(tx *cloud.Tx, arn, input string) error {
+// act carries out an action of EC2 on the instances that the input names, in the target's role.
+func (s *Service) act(tx *cloud.Tx, arn, input string, by iam.Act) error {
 	_, action, _ := parseARN(arn, Name)
 	ids := instancesIn(input)
 	if len(ids) == 0 {
 		return invalid("The input of %s names no instance.", arn)
+	}
+	by.Action = calls[action]
+	for _, id := range ids {
+		by.Resource = tx.Scope.ARN("ec2", "instance/"+id)
+		if s.lower.May == nil {
+			break
+		}
+		if err := s.lower.May(tx, by); err != nil {
+			return err
+		}
 	}
 	var err error
 	switch action {

@@ -85,6 +85,9 @@ func (s *Service) target(tx *cloud.Tx, r Rule, x shape.Target) (Target, error) {
 	case x.InputPath != nil && !validPath(t.InputPath):
 		return t, invalid("InputPath for target %s is not a valid JSON path: %s", t.ID, t.InputPath)
 	}
+	if t.RoleARN == "" && receiverOf(t.ARN) == toAction {
+		return t, invalid("RoleArn is required for target %s.", t.ARN)
+	}
 	if err := s.checkRole(tx, t.RoleARN); err != nil {
 		return t, err
 	}

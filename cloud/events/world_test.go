@@ -19,6 +19,7 @@ import (
 	"github.com/billow-cloud/billow/cloud/ec2"
 	"github.com/billow-cloud/billow/cloud/elb"
 	"github.com/billow-cloud/billow/cloud/elbv2"
+	"github.com/billow-cloud/billow/cloud/iam"
 	"github.com/billow-cloud/billow/cloud/sns"
 	"github.com/billow-cloud/billow/cloud/sqs"
 	"github.com/billow-cloud/billow/cloud/ssm"
@@ -94,7 +95,7 @@ func (w *world) make() {
 		Invoke: func(tx *cloud.Tx, arn string, payload []byte, principal, source string) error {
 			return take(tx, arn, string(payload), principal+" "+source, nil)
 		},
-		Send: func(tx *cloud.Tx, arn, body string, attributes []sqs.Attribute) error {
+		Send: func(tx *cloud.Tx, arn, body string, attributes []sqs.Attribute, _ iam.Act) error {
 			return take(tx, arn, body, "", attributes)
 		},
 		Write: func(tx *cloud.Tx, group, stream, line string) { _ = take(tx, group, line, stream, nil) },

@@ -48,7 +48,18 @@ func (p *people) let(statements string) {
 // try is a call of alice's, and its error in short.
 func (p *people) try(service, operation string, in any) string {
 	p.t.Helper()
-	out := p.cloud.Step(p.now, cloud.Call{Scope: here, RequestID: "r", Service: service, Operation: operation, In: in, Caller: p.alice})
+	return p.tryAs(p.alice, service, operation, in)
+}
+
+// asRoot is try by the account's root.
+func (p *people) asRoot(service, operation string, in any) string {
+	p.t.Helper()
+	return p.tryAs(cloud.Root(here.Account), service, operation, in)
+}
+
+func (p *people) tryAs(by cloud.Caller, service, operation string, in any) string {
+	p.t.Helper()
+	out := p.cloud.Step(p.now, cloud.Call{Scope: here, RequestID: "r", Service: service, Operation: operation, In: in, Caller: by})
 	switch e := out.Err.(type) {
 	case nil:
 		return ""

@@ -47,7 +47,7 @@ type Options struct {
 func New(o Options) *cloud.Cloud {
 	identities, texts, metrics, queues := iam.New(), logs.New(), cloudwatch.New(), sqs.New()
 	topics := sns.New()
-	topics.Queues = queues
+	topics.Queues, topics.Identities, queues.Identities = queues, identities, identities
 	if o.Endpoint != "" {
 		topics.Endpoint, queues.Endpoint = o.Endpoint, o.Endpoint
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/billow-cloud/billow/api"
 	shape "github.com/billow-cloud/billow/api/sns"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/iam"
 )
 
 // maxMessage is how many bytes a message may have.
@@ -22,6 +23,23 @@ func (s *Service) Publish(tx *cloud.Tx, topicARN, subject, message string) error
 	t, err := s.topic(tx, topicARN)
 	if err != nil {
 		return err
+	}
+	s.publish(tx, t, Message{Subject: subject, Text: message}, nil)
+	return nil
+}
+
+// PublishFor is Publish for a service that acts for somebody, such as an alarm or a rule: its role or the topic's policy must
+// allow it (EC-IA-02).
+func (s *Service) PublishFor(tx *cloud.Tx, by iam.Act, topicARN, subject, message string) error {
+	t, err := s.topic(tx, topicARN)
+	if err != nil {
+		return err
+	}
+	if s.Identities != nil {
+		by.Action, by.Resource, by.Policy = "sns:Publish", t.ARN, t.policy(tx)
+		if err := s.Identities.MayAct(tx, by); err != nil {
+			return err
+		}
 	}
 	s.publish(tx, t, Message{Subject: subject, Text: message}, nil)
 	return nil

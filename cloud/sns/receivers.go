@@ -5,11 +5,15 @@ import (
 	"strings"
 
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/iam"
 	"github.com/billow-cloud/billow/cloud/sqs"
 )
 
 // principal is who sends to queues and invokes functions.
 const principal = "sns.amazonaws.com"
+
+// alarmPrincipal is who publishes for alarms.
+const alarmPrincipal = "cloudwatch.amazonaws.com"
 
 // maxQueueAttributes is how many attributes a message of a queue may have.
 const maxQueueAttributes = 10
@@ -59,7 +63,7 @@ func (s *Service) enqueue(tx *cloud.Tx, queue string, sub *Subscription, m *Mess
 	}
 	_, body := s.envelope(sub, m)
 	tx.In(scope, func() {
-		err = s.Queues.Deliver(tx, queue, body, attributes, sqs.Sender{Service: principal, ARN: sub.TopicARN})
+		err = s.Queues.Deliver(tx, queue, body, attributes, iam.Act{Service: principal, Source: sub.TopicARN})
 	})
 	return err
 }
@@ -82,7 +86,7 @@ func (s *Service) NotInvoked(tx *cloud.Tx, n Notify) {
 		return
 	}
 	tx.In(scope, func() {
-		_ = s.Queues.Deliver(tx, queue, n.Payload, nil, sqs.Sender{Service: principal, ARN: n.TopicARN})
+		_ = s.Queues.Deliver(tx, queue, n.Payload, nil, iam.Act{Service: principal, Source: n.TopicARN})
 	})
 }
 

@@ -13,9 +13,12 @@ import (
 	"github.com/billow-cloud/billow/cloud/sqs"
 )
 
-// queue makes a queue and gives its ARN and URL.
+// queue makes a queue and gives its ARN and URL. Topics may send to it, if its attributes do not say otherwise.
 func (w *world) queue(name string, attributes map[string]string) (arn, url string) {
 	w.t.Helper()
+	if attributes == nil {
+		attributes = map[string]string{"Policy": `{"Statement":{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"*"}}`}
+	}
 	reply, err := w.step(cloud.Call{Scope: here, Service: sqs.Name, Operation: "CreateQueue", In: &queueapi.CreateQueueInput{QueueName: &name, Attributes: attributes}})
 	if err != nil {
 		w.t.Fatal(err)
@@ -93,14 +96,15 @@ func TestDeadLetters(t *testing.T) {
 	open, openURL := w.queue("open", map[string]string{"Policy": statement("Allow")})
 	shut, shutURL := w.queue("shut", map[string]string{"Policy": strings.Replace(statement("Allow"), ":news", ":other", 1)})
 	denied, deniedURL := w.queue("denied", map[string]string{"Policy": statement("Deny")})
-	for _, q := range []string{open, shut, denied, here.ARN(sqs.Name, "gone")} {
+	bare, bareURL := w.queue("bare", map[string]string{})
+	for _, q := range []string{open, shut, denied, bare, here.ARN(sqs.Name, "gone")} {
 		w.subscribe("sqs", q, redrive)
 	}
 	w.publish("m", nil)
-	if a, b, c := len(w.receive(openURL)), len(w.receive(shutURL)), len(w.receive(deniedURL)); a != 1 || b != 0 || c != 0 {
-		t.Errorf("open %d, shut %d, denied %d", a, b, c)
+	if a, b, c, d := len(w.receive(openURL)), len(w.receive(shutURL)), len(w.receive(deniedURL)), len(w.receive(bareURL)); a != 1 || b != 0 || c != 0 || d != 0 {
+		t.Errorf("open %d, shut %d, denied %d, without a policy %d", a, b, c, d)
 	}
-	if got := w.receive(deadURL); len(got) != 3 || !strings.Contains(*got[0].Body, `"Message": "m"`) {
+	if got := w.receive(deadURL); len(got) != 4 || !strings.Contains(*got[0].Body, `"Message": "m"`) {
 		t.Errorf("%d dead letters", len(got))
 	}
 

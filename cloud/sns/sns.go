@@ -20,6 +20,7 @@ import (
 	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
+	"github.com/billow-cloud/billow/cloud/iam"
 	"github.com/billow-cloud/billow/cloud/sqs"
 	"github.com/billow-cloud/billow/cloud/table"
 )
@@ -41,6 +42,8 @@ type Service struct {
 	Endpoint string
 	// Queues is where the queues are that subscribe; without it none can be reached. It, too, may be set before the first step.
 	Queues *sqs.Service
+	// Identities decides which services may publish for others; without it all may. Likewise.
+	Identities *iam.Service
 
 	topics        cloud.Rows[Topic]        // by name
 	subscriptions cloud.Rows[Subscription] // by topic name, a colon, and the ID: the last two parts of the ARN
@@ -72,11 +75,11 @@ func (s *Service) Stores() []table.Store {
 // Operations implements cloud.Service.
 func (s *Service) Operations() []cloud.Operation {
 	return []cloud.Operation{
-		cloud.Handle("CreateTopic", s.CreateTopic).But("Policy, DeliveryPolicy, KMS and feedback attributes are kept only; FIFO topics are refused"),
+		cloud.Handle("CreateTopic", s.CreateTopic).But("DeliveryPolicy, KMS and feedback attributes are kept only; FIFO topics are refused"),
 		cloud.Handle("DeleteTopic", s.DeleteTopic),
 		cloud.Handle("ListTopics", s.ListTopics),
 		cloud.Handle("GetTopicAttributes", s.GetTopicAttributes),
-		cloud.Handle("SetTopicAttributes", s.SetTopicAttributes).StoredOnly("Policy, DeliveryPolicy, KMS and feedback attributes are kept only"),
+		cloud.Handle("SetTopicAttributes", s.SetTopicAttributes).But("DeliveryPolicy, KMS and feedback attributes are kept only"),
 		cloud.Handle("Subscribe", s.Subscribe).But("mails are kept to be read with billow mailbox; sms subscriptions are kept and get nothing; firehose and application are refused"),
 		cloud.Handle("ConfirmSubscription", s.ConfirmSubscription),
 		cloud.Handle("Unsubscribe", s.Unsubscribe),
@@ -105,7 +108,13 @@ func (s *Service) Observe(tx *cloud.Tx, f cloud.Fact) {
 func (s *Service) Notice(tx *cloud.Tx, e cloud.Event) {
 	if a, ok := e.(cloudwatch.AlarmAction); ok && s.Exists(tx, a.ActionARN) {
 		subject, body := a.Message()
-		_ = s.Publish(tx, a.ActionARN, subject, body) // it exists
+		account := tx.Scope.Account
+		_ = s.PublishFor(tx, iam.Act{Service: alarmPrincipal, Source: a.Alarm.AlarmArn, Context: func(key string) []string {
+			if key == "aws:sourceowner" {
+				return []string{account}
+			}
+			return nil
+		}}, a.ActionARN, subject, body) // a topic whose policy does not let alarms in hears nothing
 	}
 }
 

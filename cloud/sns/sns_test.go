@@ -14,6 +14,7 @@ import (
 	shape "github.com/billow-cloud/billow/api/sns"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
+	"github.com/billow-cloud/billow/cloud/iam"
 	"github.com/billow-cloud/billow/cloud/sqs"
 )
 
@@ -60,8 +61,9 @@ func (trigger) Observe(tx *cloud.Tx, f cloud.Fact) {
 
 func newWorld(t *testing.T) *world {
 	s, queues, above := New(), sqs.New(), &listener{}
-	s.Queues = queues
-	return &world{t: t, cloud: cloud.New(1, cloudwatch.New(), queues, s, trigger{}, above), sns: s, now: noon, stored: map[string]string{}, above: above}
+	identities := iam.New()
+	s.Queues, s.Identities, queues.Identities = queues, identities, identities
+	return &world{t: t, cloud: cloud.New(1, identities, cloudwatch.New(), queues, s, trigger{}, above), sns: s, now: noon, stored: map[string]string{}, above: above}
 }
 
 func (w *world) step(in cloud.Input) (any, error) {

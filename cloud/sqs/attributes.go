@@ -1,6 +1,7 @@
 package sqs
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -143,9 +144,7 @@ func (s *Service) attribute(tx *cloud.Tx, q *Queue, name string) string {
 		}
 		return `{"deadLetterTargetArn":"` + q.DeadLetters + `","maxReceiveCount":` + strconv.Itoa(q.MaxReceives) + `}`
 	case "Policy":
-		if v := s.permissions(tx, q); v != "" {
-			return v
-		}
+		return s.policy(tx, q)
 	}
 	return get(q.Kept, name)
 }
@@ -251,36 +250,48 @@ func (s *Service) RemovePermission(tx *cloud.Tx, in *shape.RemovePermissionInput
 	return &shape.RemovePermissionOutput{}, nil
 }
 
-// permissions is the policy that AddPermission has made.
-func (s *Service) permissions(tx *cloud.Tx, q *Queue) string {
+// policy is a queue's: the one that it was given, with the statements that AddPermission added.
+func (s *Service) policy(tx *cloud.Tx, q *Queue) string {
+	own := get(q.Kept, "Policy")
 	if len(q.Permissions) == 0 {
-		return ""
+		return own
 	}
-	type statement struct {
-		Sid       string
-		Effect    string
-		Principal struct{ AWS []string }
-		Action    []string
-		Resource  string
+	var d struct {
+		Version   string
+		ID        string `json:"Id"`
+		Statement []json.RawMessage
 	}
-	var all []statement
+	if json.Unmarshal([]byte(own), &d) != nil {
+		var single struct{ Statement json.RawMessage }
+		if json.Unmarshal([]byte(own), &single) == nil && single.Statement != nil {
+			d.Statement = []json.RawMessage{single.Statement}
+		}
+	}
+	d.Version, d.ID = cmp.Or(d.Version, "2008-10-17"), cmp.Or(d.ID, tx.Scope.ARN(Name, q.Name)+"/SQSDefaultPolicy")
 	for _, p := range q.Permissions {
-		x := statement{Sid: p.Label, Effect: "Allow", Resource: tx.Scope.ARN(Name, q.Name)}
+		var x struct {
+			Sid       string
+			Effect    string
+			Principal struct{ AWS []string }
+			Action    []string
+			Resource  string
+		}
+		x.Sid, x.Effect, x.Resource = p.Label, "Allow", tx.Scope.ARN(Name, q.Name)
 		for _, account := range p.Accounts {
 			x.Principal.AWS = append(x.Principal.AWS, "arn:aws:iam::"+account+":root")
 		}
 		for _, action := range p.Actions {
 			x.Action = append(x.Action, "SQS:"+action)
 		}
-		all = append(all, x)
+		d.Statement = append(d.Statement, encode(x))
 	}
-	text, err := json.Marshal(struct {
-		Version   string
-		ID        string `json:"Id"`
-		Statement []statement
-	}{"2008-10-17", tx.Scope.ARN(Name, q.Name) + "/SQSDefaultPolicy", all})
+	return string(encode(d))
+}
+
+func encode(v any) json.RawMessage {
+	text, err := json.Marshal(v)
 	if err != nil {
 		panic(err) // it has only strings
 	}
-	return string(text)
+	return text
 }

@@ -16,7 +16,7 @@ import (
 
 	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
-	"github.com/billow-cloud/billow/cloud/iam/policy"
+	"github.com/billow-cloud/billow/cloud/iam"
 	"github.com/billow-cloud/billow/cloud/table"
 )
 
@@ -41,6 +41,9 @@ type Service struct {
 	cloud.Base
 	// Endpoint is the URL that clients reach the server by: the head of the URLs of queues.
 	Endpoint string
+	// Identities decides who may send for others; without it everybody may. It may be set before the first step.
+	Identities *iam.Service
+
 	queues   cloud.Rows[Queue]
 	messages cloud.Rows[Message] // by queue and number
 	places   cloud.Rows[Place]   // by queue, time and number
@@ -64,9 +67,9 @@ func (s *Service) Stores() []table.Store { return []table.Store{s.queues, s.mess
 
 // Operations implements cloud.Service.
 func (s *Service) Operations() []cloud.Operation {
-	const stored = "Policy decides only on what topics send; RedriveAllowPolicy, KMS and SSE attributes are kept only; FIFO queues are refused"
+	const stored = "RedriveAllowPolicy, KMS and SSE attributes are kept only; FIFO queues are refused"
 	return []cloud.Operation{
-		cloud.Handle("AddPermission", s.AddPermission).StoredOnly("kept in the queue's policy; nobody is kept from the queues of the own account by it"),
+		cloud.Handle("AddPermission", s.AddPermission),
 		cloud.Handle("ChangeMessageVisibility", s.ChangeMessageVisibility),
 		cloud.Handle("ChangeMessageVisibilityBatch", s.ChangeMessageVisibilityBatch),
 		cloud.Handle("CreateQueue", s.CreateQueue).But(stored + "; a name can be used again at once after DeleteQueue"),
@@ -80,7 +83,7 @@ func (s *Service) Operations() []cloud.Operation {
 		cloud.Handle("ListQueues", s.ListQueues),
 		cloud.Handle("PurgeQueue", s.PurgeQueue),
 		cloud.Handle("ReceiveMessage", s.ReceiveMessage),
-		cloud.Handle("RemovePermission", s.RemovePermission).StoredOnly("see AddPermission"),
+		cloud.Handle("RemovePermission", s.RemovePermission),
 		cloud.Handle("SendMessage", s.SendMessage),
 		cloud.Handle("SendMessageBatch", s.SendMessageBatch),
 		cloud.Handle("SetQueueAttributes", s.SetQueueAttributes).But(stored),
@@ -153,50 +156,21 @@ func (s *Service) Send(tx *cloud.Tx, arn, body string, attributes []Attribute) e
 	return err
 }
 
-// Sender is a service that sends to a queue because of something that is named by its ARN.
-type Sender struct{ Service, ARN string }
-
-// Deliver is Send for a service that acts for somebody, such as a topic: what is of the queue's own account may send, but if
-// the queue has a policy, that must allow it.
-func (s *Service) Deliver(tx *cloud.Tx, arn, body string, attributes []Attribute, from Sender) error {
+// Deliver is Send for a service that acts for somebody, such as a topic or a rule: its role or the queue's policy must
+// allow it (EC-IA-02). A queue that has no policy takes nothing from services without a role.
+func (s *Service) Deliver(tx *cloud.Tx, arn, body string, attributes []Attribute, by iam.Act) error {
 	q, ok := s.at(tx, arn)
 	if !ok {
 		return noQueue()
 	}
-	if !s.admits(tx, &q, from) {
-		return &api.Error{Code: "AccessDenied", Message: "Access to the resource " + arn + " is denied.", Status: 403}
+	if s.Identities != nil {
+		by.Action, by.Resource, by.Policy = "sqs:SendMessage", arn, s.attribute(tx, &q, "Policy")
+		if err := s.Identities.MayAct(tx, by); err != nil {
+			return err
+		}
 	}
 	_, err := s.send(tx, q, outgoing{body: body, attributes: attributes})
 	return err
-}
-
-// admits asks the queue's policy whether a sender may send.
-func (s *Service) admits(tx *cloud.Tx, q *Queue, from Sender) bool {
-	owner := ""
-	if part := strings.SplitN(from.ARN, ":", 6); len(part) == 6 {
-		owner = part[4]
-	}
-	text := s.attribute(tx, q, "Policy")
-	if text == "" {
-		return owner == tx.Scope.Account
-	}
-	d, err := policy.Parse(text, policy.Resource)
-	if err != nil {
-		return false
-	}
-	verdict, _ := d.Evaluate(&policy.Request{Action: "sqs:SendMessage", Resource: tx.Scope.ARN(Name, q.Name), Principal: policy.Principal{Service: from.Service},
-		Context: func(key string) []string {
-			switch key {
-			case "aws:sourcearn":
-				return []string{from.ARN}
-			case "aws:sourceaccount", "aws:sourceowner":
-				return []string{owner}
-			case "aws:securetransport":
-				return []string{"true"}
-			}
-			return nil
-		}})
-	return verdict == policy.Allowed
 }
 
 func noQueue() error {

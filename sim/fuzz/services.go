@@ -42,7 +42,7 @@ ec2 DeleteVolume {"VolumeId":"@ownvolume"}`
 
 	formsOfQueues = `
 sqs CreateQueue {"QueueName":"dead"}
-sqs CreateQueue {"QueueName":"q","Attributes":{"VisibilityTimeout":"20","RedrivePolicy":$redrive}}
+sqs CreateQueue {"QueueName":"q","Attributes":{"VisibilityTimeout":"20","RedrivePolicy":$redrive,"Policy":$open}}
 sqs CreateQueue {"QueueName":"@name"}
 sqs SetQueueAttributes {"QueueUrl":"@sqs.queueurl","Attributes":{"DelaySeconds":"0","VisibilityTimeout":"10"}}
 sqs SendMessage {"QueueUrl":"@sqs.queueurl","MessageBody":"hello"}
@@ -173,6 +173,7 @@ var texts = []string{
 	"$policy", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:*","Resource":"*"}]}`,
 	"$deny", `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"ec2:Run*","Resource":"*","Condition":{"StringEquals":{"aws:RequestedRegion":"eu-west-1"}}}]}`,
 	"$trust", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":["ec2.amazonaws.com","lambda.amazonaws.com"]},"Action":"sts:AssumeRole"}]}`,
+	"$open", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":"sqs:SendMessage","Resource":"*"}]}`,
 	"$redrive", `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:dead","maxReceiveCount":"3"}`,
 	"$pattern", `{"source":["aws.ec2","aws.autoscaling","me"],"detail-type":[{"anything-but":"no"}]}`,
 	"$zip1", packed("one"),
