@@ -80,7 +80,7 @@ func (d *Daemon) take(ctx context.Context, c wire.Call) (any, error) {
 	if err == nil {
 		d.instances.moments.await(ctx, out)
 	}
-	return out, err
+	return d.byWallClock(out), err
 }
 
 // key finds out whose an access key is: the server's own, which is an account's root, or one that IAM gave out.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	stsapi "github.com/billow-cloud/billow/api/sts"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/ec2"
 )
@@ -25,6 +26,25 @@ func roleAsked(path string, data *ec2.MetadataOutput) (role string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// byWallClock is an answer of STS with the end of its session by the wall clock, which is what SDKs hold it against to know
+// when they need new credentials: the cloud's clock may run faster, and is elsewhere then.
+func (d *Daemon) byWallClock(out any) any {
+	of := func(c *stsapi.Credentials) *stsapi.Credentials {
+		x := *c
+		x.Expiration = new(time.Now().Add(d.loop.clock.Until(*c.Expiration)).UTC().Truncate(time.Second))
+		return &x
+	}
+	switch out := out.(type) {
+	case *stsapi.AssumeRoleOutput:
+		x := *out
+		x.Credentials = of(out.Credentials)
+		return &x
+	case *stsapi.GetSessionTokenOutput:
+		return &stsapi.GetSessionTokenOutput{Credentials: of(out.Credentials)}
+	}
+	return out
 }
 
 // instanceCredentials answers as EC-MD-05 says. Instants are those of the wall clock, which is what instances have: the

@@ -10,6 +10,7 @@ import (
 	"github.com/billow-cloud/billow/api"
 	shape "github.com/billow-cloud/billow/api/sns"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/iam/policy"
 )
 
 // Topic is the row of a topic.
@@ -97,6 +98,10 @@ func setTopicAttribute(list []Attribute, name, value string) ([]Attribute, error
 	switch {
 	case strings.HasSuffix(name, "Policy") && value != "" && !json.Valid([]byte(value)):
 		return nil, badParameter("%s Error - Policy JSON is not valid", name)
+	case name == "Policy" && value != "":
+		if _, err := policy.Parse(value, policy.Resource); err != nil {
+			return nil, badParameter("Policy Error: %s", err.Error())
+		}
 	case name == "DisplayName" && len(value) > 100:
 		return nil, badParameter("DisplayName")
 	}

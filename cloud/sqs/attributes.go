@@ -11,6 +11,7 @@ import (
 	"github.com/billow-cloud/billow/api"
 	shape "github.com/billow-cloud/billow/api/sqs"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/iam/policy"
 )
 
 // Attribute is a name and a value: an attribute or a tag of a queue, or an attribute of a message, which has a type too.
@@ -85,7 +86,7 @@ func (s *Service) set(tx *cloud.Tx, q *Queue, name, value string) error {
 		return s.redrive(tx, q, value)
 	case !slices.Contains(kept, name):
 		return api.Errorf("InvalidAttributeName", "Unknown Attribute %s.", name)
-	case strings.HasSuffix(name, "Policy") && value != "" && !json.Valid([]byte(value)):
+	case strings.HasSuffix(name, "Policy") && value != "" && !json.Valid([]byte(value)), name == "Policy" && value != "" && !isPolicy(value):
 		return wrongAttribute(name)
 	case value == "":
 		q.Kept = slices.DeleteFunc(slices.Clone(q.Kept), func(a Attribute) bool { return a.Name == name })
@@ -144,7 +145,7 @@ func (s *Service) attribute(tx *cloud.Tx, q *Queue, name string) string {
 		}
 		return `{"deadLetterTargetArn":"` + q.DeadLetters + `","maxReceiveCount":` + strconv.Itoa(q.MaxReceives) + `}`
 	case "Policy":
-		return s.policy(tx, q)
+		return s.policyOf(tx, q)
 	}
 	return get(q.Kept, name)
 }
@@ -250,8 +251,8 @@ func (s *Service) RemovePermission(tx *cloud.Tx, in *shape.RemovePermissionInput
 	return &shape.RemovePermissionOutput{}, nil
 }
 
-// policy is a queue's: the one that it was given, with the statements that AddPermission added.
-func (s *Service) policy(tx *cloud.Tx, q *Queue) string {
+// policyOf is a queue's policy: the one that it was given, with the statements that AddPermission added.
+func (s *Service) policyOf(tx *cloud.Tx, q *Queue) string {
 	own := get(q.Kept, "Policy")
 	if len(q.Permissions) == 0 {
 		return own
@@ -294,4 +295,9 @@ func encode(v any) json.RawMessage {
 		panic(err) // it has only strings
 	}
 	return text
+}
+
+func isPolicy(text string) bool {
+	_, err := policy.Parse(text, policy.Resource)
+	return err == nil
 }

@@ -261,6 +261,7 @@ func (r *run) tame(in any) {
 
 // call makes a call and learns from its answer.
 func (r *run) call(scope cloud.Scope, o operation, in any) {
+	r.tryAsStranger(scope, o, in)
 	text, at := encoded(in), r.clock()
 	if at.Before(r.latest) {
 		at = r.latest

@@ -86,6 +86,7 @@ type run struct {
 	quiet    bool                       // nothing may happen any more
 	down     bool                       // the daemon is starting again
 	refusals int                        // calls that failed
+	calls    int                        // so far, for those that a stranger tries
 	routed   map[string]int             // the number of the newest late Route of each load balancer
 	ops      []operation
 	twin     twin
