@@ -313,7 +313,7 @@ func TestRetriesAndDeadLetters(t *testing.T) {
 	if all := w.take(); len(all) != 1 || len(w.stored["events.deliveries"]) > 0 {
 		t.Errorf("%v", all)
 	}
-	if got := fmt.Sprint(w.measured); got != "map[r FailedInvocations:2 r Invocations:3 r InvocationsSentToDlq:2]" {
+	if got := fmt.Sprint(w.measured); got != "map[r FailedInvocations:2 r Invocations:3 r InvocationsSentToDlq:2 r TriggeredRules:3]" {
 		t.Errorf("measured: %s", got)
 	}
 
