@@ -52,6 +52,13 @@ func TestHookRoles(t *testing.T) {
 	must[queueapi.CreateQueueOutput](w, sqs.Name, "CreateQueue", &queueapi.CreateQueueInput{QueueName: new("q")})
 	must[topicapi.CreateTopicOutput](w, sns.Name, "CreateTopic", &topicapi.CreateTopicInput{Name: new("t")})
 	queue, topic := here.ARN(sqs.Name, "q"), here.ARN(sns.Name, "t")
+	statement := func(effect string) string {
+		return `{"Effect":"` + effect + `","Principal":{"AWS":"*"},"Action":["sqs:SendMessage","sqs:GetQueueUrl"],"Resource":"*"}`
+	}
+	for name, effect := range map[string]string{"open": "Allow", "shut": "Deny"} {
+		must[queueapi.CreateQueueOutput](w, sqs.Name, "CreateQueue", &queueapi.CreateQueueInput{QueueName: &name,
+			Attributes: map[string]string{"Policy": `{"Version":"2012-10-17","Statement":[` + statement(effect) + `]}`}})
+	}
 	for i, c := range []struct{ what, target, role, want string }{
 		{"AWS's policy for it", queue, w.notifier("notifier"), ""},
 		{"AWS's policy for it, topic", topic, "arn:aws:iam::" + here.Account + ":role/notifier", ""},
@@ -66,6 +73,9 @@ func TestHookRoles(t *testing.T) {
 		{"a condition that does not", topic, w.role("there", servicePrincipal, `{"Effect":"Allow","Action":"sns:Publish","Resource":"*","Condition":{"StringEquals":{"aws:RequestedRegion":"eu-west-1"}}}`), refused},
 		{"a role of somebody else", topic, w.role("web", "ec2.amazonaws.com", all), refused},
 		{"a role that is not there", topic, "arn:aws:iam::" + here.Account + ":role/nobody", refused},
+		{"a queue that lets everybody in", here.ARN(sqs.Name, "open"), "arn:aws:iam::" + here.Account + ":role/none", ""},
+		{"a queue that lets everybody in has no need of another role", here.ARN(sqs.Name, "open"), "", ""},
+		{"a queue that lets nobody in", here.ARN(sqs.Name, "shut"), "arn:aws:iam::" + here.Account + ":role/notifier", refused},
 		{"the service-linked role publishes", topic, "", ""},
 		{"the service-linked role sends to no queue", queue, "", refused},
 	} {

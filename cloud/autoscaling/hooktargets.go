@@ -107,12 +107,14 @@ func (r *roster) publish(h *Hook, subject, body string, byProtocol map[string]st
 	part := strings.SplitN(h.Target, ":", 6)
 	switch {
 	case len(part) == 6 && part[2] == sns.Name:
-		if err := r.mayTell(h, "sns:Publish"); err != nil {
+		_, policy, _ := r.s.sns.Named(r.tx, h.Target)
+		if err := r.mayTell(h, policy, "sns:Publish"); err != nil {
 			return err
 		}
 		return r.s.sns.PublishTexts(r.tx, h.Target, subject, body, byProtocol)
 	case len(part) == 6 && part[2] == sqs.Name && r.s.queues != nil:
-		if err := r.mayTell(h, "sqs:SendMessage", "sqs:GetQueueUrl"); err != nil {
+		_, policy, _ := r.s.queues.Named(r.tx, h.Target)
+		if err := r.mayTell(h, policy, "sqs:SendMessage", "sqs:GetQueueUrl"); err != nil {
 			return err
 		}
 		return r.s.queues.Send(r.tx, h.Target, body, nil)
@@ -120,13 +122,13 @@ func (r *roster) publish(h *Hook, subject, body string, byProtocol map[string]st
 	return invalid("%s is no topic or queue.", h.Target)
 }
 
-// mayTell refuses what the hook's role does not allow (AS-HK-13).
-func (r *roster) mayTell(h *Hook, actions ...string) error {
+// mayTell refuses what neither the hook's role nor the target's policy allows, or one of them denies (AS-HK-13).
+func (r *roster) mayTell(h *Hook, policy string, actions ...string) error {
 	if r.s.identities == nil {
 		return nil // nobody has roles
 	}
 	for _, action := range actions {
-		err := r.s.identities.MayAct(r.tx, iam.Act{Service: servicePrincipal, Role: r.roleOf(h), Source: r.ARN, Action: action, Resource: h.Target})
+		err := r.s.identities.MayAct(r.tx, iam.Act{Service: servicePrincipal, Role: r.roleOf(h), Source: r.ARN, Action: action, Resource: h.Target, Policy: policy})
 		if err != nil {
 			return err
 		}
