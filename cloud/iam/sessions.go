@@ -72,22 +72,33 @@ func (s *Service) Session(tx *cloud.Tx, roleARN, sessionName string, life time.D
 	if !ok {
 		return c, missing("The role %s cannot be found.", roleARN)
 	}
+	if c, ok = s.Given(tx, roleARN, sessionName); ok {
+		if left := c.Expiration.Sub(tx.Now()); left > refresh && left > c.Expiration.Sub(c.Made)/4 {
+			return c, nil
+		}
+	}
 	account, _ := accountAndName(tx, r.ARN, "role/")
 	tx.In(Home(account), func() {
-		x := Session{Kind: cloud.KindRole, Role: key(r.Name), RoleID: r.ID, Name: sessionName}
-		if id, ok := s.currents.Get(tx, x.currentKey()); ok {
-			before, there := s.sessions.Get(tx, id)
-			left := before.Expires.Sub(tx.Now())
-			if there && before.RoleID == r.ID && left > refresh && left > before.Expires.Sub(before.Made)/4 {
-				c = before.credentials()
-				return
-			}
-		}
-		x = s.begin(tx, x, life)
+		x := s.begin(tx, Session{Kind: cloud.KindRole, Role: key(r.Name), RoleID: r.ID, Name: sessionName}, life)
 		s.currents.Put(tx, x.currentKey(), x.AccessKey)
 		c = x.credentials()
 	})
 	return c, nil
+}
+
+// Given is what Session gave out last, however little of it is left; nothing if it is over or the role has been made anew.
+func (s *Service) Given(tx *cloud.Tx, roleARN, sessionName string) (c Credentials, ok bool) {
+	r, there := s.Role(tx, roleARN)
+	if !there {
+		return c, false
+	}
+	account, _ := accountAndName(tx, r.ARN, "role/")
+	tx.In(Home(account), func() {
+		id, _ := s.currents.Get(tx, Session{Role: key(r.Name), Name: sessionName}.currentKey())
+		x, known := s.sessions.Get(tx, id)
+		c, ok = x.credentials(), known && x.RoleID == r.ID && x.Expires.After(tx.Now())
+	})
+	return c, ok
 }
 
 // begin makes a session's keys and keeps it.

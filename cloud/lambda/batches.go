@@ -170,7 +170,7 @@ func (s *Service) reconcileBatch(tx *cloud.Tx, id string) {
 	if !known || !there {
 		return
 	}
-	if run, err := s.run(tx, f, v, b.Qualifier, b.ID, b.Payload); err == nil {
+	if run, ok := s.rerun(tx, f, v, b.Qualifier, b.ID, b.Payload); ok {
 		run.Attempt = 1
 		tx.Wish(run)
 	}

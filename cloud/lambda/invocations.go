@@ -114,18 +114,17 @@ func (s *Service) resume(tx *cloud.Tx, f Function, v Version, i Invocation) {
 	if begun, ok := s.versions.Get(tx, versionKey(f.Name, i.Version)); ok {
 		v = begun
 	}
-	run, err := s.run(tx, f, v, i.Qualifier, i.ID, i.Payload)
-	if err != nil { // the role is gone
-		if !tx.Now().Before(i.Next) {
-			s.again(tx, f, v, i, Unhandled, err.Error(), nil)
-		}
+	run, ok := s.rerun(tx, f, v, i.Qualifier, i.ID, i.Payload)
+	if due := !tx.Now().Before(i.Next); due && !ok {
+		s.again(tx, f, v, i, Unhandled, errRole.Error(), nil)
 		return
-	}
-	run.Attempt = i.Attempt
-	if !tx.Now().Before(i.Next) {
+	} else if due {
 		s.next(tx, i, v.patience(tx))
 	}
-	tx.Wish(run)
+	if ok {
+		run.Attempt = i.Attempt
+		tx.Wish(run)
+	}
 }
 
 // begin makes the next attempt, if there is room and it is not too late.

@@ -9,6 +9,7 @@ import (
 	"github.com/billow-cloud/billow/api"
 	shape "github.com/billow-cloud/billow/api/lambda"
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/iam"
 )
 
 // Invoke has a function run: at once, with the answer to wait for, or some time, from the queue.
@@ -80,26 +81,31 @@ func (s *Service) pick(tx *cloud.Tx, v Version, qualifier string) Version {
 	return v
 }
 
-// run makes the wish.
+// run is the wish for a new run.
 func (s *Service) run(tx *cloud.Tx, f Function, v Version, qualifier, id string, payload []byte) (Run, error) {
-	given, err := s.credentials(tx, v.Role, f.Name)
+	c, err := s.credentials(tx, v.Role, f.Name)
 	if err != nil {
 		return Run{}, err
 	}
-	environment := append(slices.Clone(v.Environment), given...)
+	return runWith(tx, c, f, v, qualifier, id, payload), nil
+}
+
+// rerun is the wish for a run that was begun: with what its role had given, since a look at what is must change nothing.
+func (s *Service) rerun(tx *cloud.Tx, f Function, v Version, qualifier, id string, payload []byte) (Run, bool) {
+	c, ok := s.identities.Given(tx, v.Role, f.Name)
+	return runWith(tx, c, f, v, qualifier, id, payload), ok
+}
+
+func runWith(tx *cloud.Tx, c iam.Credentials, f Function, v Version, qualifier, id string, payload []byte) Run {
+	environment := append(slices.Clone(v.Environment), keysOf(c)...)
 	slices.SortFunc(environment, func(a, b Variable) int { return strings.Compare(a.Name, b.Name) })
-	revision := v.Revision
-	for _, c := range given {
-		if c.Name == "AWS_ACCESS_KEY_ID" {
-			revision += " " + c.Value // when credentials change, old sandboxes have the old ones
-		}
-	}
 	return Run{Scope: tx.Scope, RequestID: id, Payload: payload, Deadline: tx.Now().Add(time.Duration(v.Timeout) * time.Second),
 		Function: Runnable{
-			Name: f.Name, ARN: functionARN(tx.Scope, f.Name, qualifier), Version: v.Number, Revision: revision, Runtime: v.Runtime,
-			Handler: v.Handler, Memory: v.Memory, Timeout: v.Timeout, Storage: v.Storage, CodeHash: v.CodeHash, CodeSize: v.CodeSize,
+			Name: f.Name, ARN: functionARN(tx.Scope, f.Name, qualifier), Version: v.Number, Runtime: v.Runtime,
+			Revision: v.Revision + " " + c.AccessKeyID, // when credentials change, old sandboxes have the old ones
+			Handler:  v.Handler, Memory: v.Memory, Timeout: v.Timeout, Storage: v.Storage, CodeHash: v.CodeHash, CodeSize: v.CodeSize,
 			Environment: environment, LogGroup: v.logGroup(), Reserved: f.Reserved,
-		}}, nil
+		}}
 }
 
 // ran takes the end of a run.

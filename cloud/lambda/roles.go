@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/billow-cloud/billow/cloud"
+	"github.com/billow-cloud/billow/cloud/iam"
 )
 
 // principal is who assumes a function's role.
@@ -25,15 +26,19 @@ func (s *Service) checkRole(tx *cloud.Tx, arn string) error {
 
 var errRole = invalid("The role defined for the function cannot be assumed by Lambda.")
 
-// credentials are the role's, as variables of a function's environment.
-func (s *Service) credentials(tx *cloud.Tx, role, function string) ([]Variable, error) {
+// credentials are what the role gives to a function's next run.
+func (s *Service) credentials(tx *cloud.Tx, role, function string) (c iam.Credentials, err error) {
 	r, ok := s.identities.Role(tx, role)
 	if !ok || !s.identities.Trusts(tx, r, principal) {
-		return nil, errRole
+		return c, errRole
 	}
-	c, err := s.identities.Session(tx, role, function, sessionLife)
-	if err != nil {
-		return nil, errRole
+	if c, err = s.identities.Session(tx, role, function, sessionLife); err != nil {
+		return c, errRole
 	}
-	return []Variable{{"AWS_ACCESS_KEY_ID", c.AccessKeyID}, {"AWS_SECRET_ACCESS_KEY", c.SecretAccessKey}, {"AWS_SESSION_TOKEN", c.SessionToken}}, nil
+	return c, nil
+}
+
+// keysOf are credentials as a function's environment has them.
+func keysOf(c iam.Credentials) []Variable {
+	return []Variable{{"AWS_ACCESS_KEY_ID", c.AccessKeyID}, {"AWS_SECRET_ACCESS_KEY", c.SecretAccessKey}, {"AWS_SESSION_TOKEN", c.SessionToken}}
 }
