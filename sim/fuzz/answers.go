@@ -105,6 +105,9 @@ func (r *run) checkProtected(d delta) {
 	if was == nil || m == nil || !was.Protected || !m.Protected || was.LifecycleState != "InService" || m.Activity == "" {
 		return
 	}
+	if g := r.rows.groups[scopeOf(d.key).String()+"/"+m.Group]; g == nil || g.Deleting {
+		return // ForceDelete ends all of them, also where the group had been told to have none
+	}
 	if a := r.rows.activities[scopeOf(d.key).String()+"/"+m.Activity]; a != nil && strings.Contains(a.Cause, "was selected for termination") && !strings.Contains(a.Cause, "deleted") {
 		r.fail("scale-in leaves protected instances alone", "%s", encoded(a))
 	}
