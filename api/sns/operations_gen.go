@@ -123,6 +123,18 @@ type PublishOutput struct {
 	SequenceNumber *string
 }
 
+// PublishBatchInput is what a client sends with PublishBatch.
+type PublishBatchInput struct {
+	TopicArn                   *string                    // required
+	PublishBatchRequestEntries []PublishBatchRequestEntry // required
+}
+
+// PublishBatchOutput is what PublishBatch answers.
+type PublishBatchOutput struct {
+	Successful []PublishBatchResultEntry
+	Failed     []BatchResultErrorEntry
+}
+
 // SetSubscriptionAttributesInput is what a client sends with SetSubscriptionAttributes.
 type SetSubscriptionAttributesInput struct {
 	SubscriptionArn *string // required

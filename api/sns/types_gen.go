@@ -2,10 +2,33 @@
 
 package sns
 
+type BatchResultErrorEntry struct {
+	Id          *string // required
+	Code        *string // required
+	Message     *string
+	SenderFault *bool // required
+}
+
 type MessageAttributeValue struct {
 	DataType    *string // required
 	StringValue *string
 	BinaryValue []byte
+}
+
+type PublishBatchRequestEntry struct {
+	Id                     *string // required
+	Message                *string // required
+	Subject                *string
+	MessageStructure       *string
+	MessageAttributes      map[string]MessageAttributeValue
+	MessageDeduplicationId *string
+	MessageGroupId         *string
+}
+
+type PublishBatchResultEntry struct {
+	Id             *string
+	MessageId      *string
+	SequenceNumber *string
 }
 
 type Subscription struct {

@@ -18,6 +18,16 @@ type AddPermissionInput struct {
 // AddPermissionOutput is what AddPermission answers.
 type AddPermissionOutput struct{}
 
+// CancelMessageMoveTaskInput is what a client sends with CancelMessageMoveTask.
+type CancelMessageMoveTaskInput struct {
+	TaskHandle *string // required
+}
+
+// CancelMessageMoveTaskOutput is what CancelMessageMoveTask answers.
+type CancelMessageMoveTaskOutput struct {
+	ApproximateNumberOfMessagesMoved *int64
+}
+
 // ChangeMessageVisibilityInput is what a client sends with ChangeMessageVisibility.
 type ChangeMessageVisibilityInput struct {
 	QueueUrl          *string // required
@@ -114,6 +124,17 @@ type ListDeadLetterSourceQueuesInput struct {
 type ListDeadLetterSourceQueuesOutput struct {
 	QueueUrls []string // required
 	NextToken *string
+}
+
+// ListMessageMoveTasksInput is what a client sends with ListMessageMoveTasks.
+type ListMessageMoveTasksInput struct {
+	SourceArn  *string // required
+	MaxResults *int32
+}
+
+// ListMessageMoveTasksOutput is what ListMessageMoveTasks answers.
+type ListMessageMoveTasksOutput struct {
+	Results []ListMessageMoveTasksResultEntry
 }
 
 // ListQueueTagsInput is what a client sends with ListQueueTags.
@@ -213,6 +234,18 @@ type SetQueueAttributesInput struct {
 
 // SetQueueAttributesOutput is what SetQueueAttributes answers.
 type SetQueueAttributesOutput struct{}
+
+// StartMessageMoveTaskInput is what a client sends with StartMessageMoveTask.
+type StartMessageMoveTaskInput struct {
+	SourceArn                    *string // required
+	DestinationArn               *string
+	MaxNumberOfMessagesPerSecond *int32
+}
+
+// StartMessageMoveTaskOutput is what StartMessageMoveTask answers.
+type StartMessageMoveTaskOutput struct {
+	TaskHandle *string
+}
 
 // TagQueueInput is what a client sends with TagQueue.
 type TagQueueInput struct {

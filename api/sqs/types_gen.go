@@ -28,6 +28,18 @@ type DeleteMessageBatchResultEntry struct {
 	Id *string // required
 }
 
+type ListMessageMoveTasksResultEntry struct {
+	TaskHandle                        *string
+	Status                            *string
+	SourceArn                         *string
+	DestinationArn                    *string
+	MaxNumberOfMessagesPerSecond      *int32
+	ApproximateNumberOfMessagesMoved  *int64
+	ApproximateNumberOfMessagesToMove *int64
+	FailureReason                     *string
+	StartedTimestamp                  *int64
+}
+
 type Message struct {
 	MessageId              *string
 	ReceiptHandle          *string

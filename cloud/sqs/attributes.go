@@ -67,6 +67,10 @@ func get(list []Attribute, name string) string {
 	return ""
 }
 
+func unknownAttribute(name string) error {
+	return api.Errorf("InvalidAttributeName", "Unknown Attribute %s.", name)
+}
+
 func wrongAttribute(name string) error {
 	return api.Errorf("InvalidAttributeValue", "Invalid value for the parameter %s.", name)
 }
@@ -85,7 +89,7 @@ func (s *Service) set(tx *cloud.Tx, q *Queue, name, value string) error {
 	case name == "RedrivePolicy":
 		return s.redrive(tx, q, value)
 	case !slices.Contains(kept, name):
-		return api.Errorf("InvalidAttributeName", "Unknown Attribute %s.", name)
+		return unknownAttribute(name)
 	case strings.HasSuffix(name, "Policy") && value != "" && !json.Valid([]byte(value)), name == "Policy" && value != "" && !isPolicy(value):
 		return wrongAttribute(name)
 	case value == "":
@@ -164,7 +168,7 @@ func (s *Service) GetQueueAttributes(tx *cloud.Tx, in *shape.GetQueueAttributesI
 	var count *counts
 	for _, name := range names {
 		if !slices.Contains(told, name) {
-			return nil, api.Errorf("InvalidAttributeName", "Unknown Attribute %s.", name)
+			return nil, unknownAttribute(name)
 		}
 		if strings.HasPrefix(name, "Approximate") {
 			if count == nil {

@@ -13,18 +13,18 @@ import (
 func checkBatch(ids []*string) error {
 	switch {
 	case len(ids) == 0:
-		return api.Errorf("EmptyBatchRequest", "There should be at least one entry in the request.")
+		return fault("EmptyBatchRequest", "There should be at least one entry in the request.")
 	case len(ids) > 10:
-		return api.Errorf("TooManyEntriesInBatchRequest", "Maximum number of entries per request are 10. You have sent %d.", len(ids))
+		return fault("TooManyEntriesInBatchRequest", "Maximum number of entries per request are 10. You have sent %d.", len(ids))
 	}
 	var seen []string
 	for _, p := range ids {
 		id := api.Value(p)
 		if id == "" || len(id) > 80 || strings.Trim(strings.ToLower(id), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
-			return api.Errorf("InvalidBatchEntryId", "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.")
+			return fault("InvalidBatchEntryId", "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.")
 		}
 		if slices.Contains(seen, id) {
-			return api.Errorf("BatchEntryIdsNotDistinct", "Id %s repeated.", id)
+			return fault("BatchEntryIdsNotDistinct", "Id %s repeated.", id)
 		}
 		seen = append(seen, id)
 	}
@@ -68,9 +68,12 @@ func (s *Service) SendMessageBatch(tx *cloud.Tx, in *shape.SendMessageBatchInput
 	size := 0
 	for _, e := range in.Entries {
 		size += len(api.Value(e.MessageBody))
+		for name, a := range e.MessageAttributes { // a sum: in any order
+			size += len(name) + len(api.Value(a.DataType)) + len(api.Value(a.StringValue)) + len(a.BinaryValue)
+		}
 	}
 	if size > largest {
-		return nil, api.Errorf("BatchRequestTooLong", "Batch requests cannot be longer than %d bytes. You have sent %d bytes.", largest, size)
+		return nil, fault("BatchRequestTooLong", "Batch requests cannot be longer than %d bytes. You have sent %d bytes.", largest, size)
 	}
 	out := &shape.SendMessageBatchOutput{Successful: []shape.SendMessageBatchResultEntry{}}
 	out.Failed, err = batch(tx, in.Entries, func(e shape.SendMessageBatchRequestEntry) *string { return e.Id }, func(e shape.SendMessageBatchRequestEntry) error {

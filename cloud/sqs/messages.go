@@ -35,8 +35,11 @@ type Place struct {
 	Delayed bool      // it has not been received yet
 }
 
-// inFlight is how many messages of a queue may be received and not yet deleted.
-const inFlight = 120_000
+// deadAtOnce is how many messages one call moves to the dead letters at most: a step stays short.
+const deadAtOnce = 1000
+
+// inFlight is how many messages of a queue may be received and not yet deleted. Only a test changes it.
+var inFlight = 120_000
 
 func (m *Message) row(queue string) string   { return key(queue) + numbered(m.Number) }
 func (m *Message) place(queue string) string { return place(queue, m.Visible, m.Number) }
@@ -154,12 +157,21 @@ func (s *Service) ReceiveMessage(tx *cloud.Tx, in *shape.ReceiveMessageInput) (*
 	if w := api.Value(in.WaitTimeSeconds); w < 0 || w > 20 {
 		return nil, badValue("Value %d for parameter WaitTimeSeconds is invalid. Reason: Must be >= 0 and <= 20, if provided.", w)
 	}
+	names := append(slices.Clone(in.AttributeNames), in.MessageSystemAttributeNames...)
+	for _, name := range names {
+		if !slices.Contains(systemAttributes, name) {
+			return nil, unknownAttribute(name)
+		}
+	}
 	if s.crowded(tx, q.Name) {
+		if wait := in.WaitTimeSeconds; wait != nil && *wait > 0 || wait == nil && q.Wait > 0 {
+			return &shape.ReceiveMessageOutput{}, nil // who waits is not told why
+		}
 		return nil, api.Errorf("OverLimit", "The maximum number of in-flight messages is reached: %d.", inFlight)
 	}
 	out := &shape.ReceiveMessageOutput{}
 	for _, m := range s.take(tx, q, most, hide) {
-		out.Messages = append(out.Messages, m.shape(append(slices.Clone(in.AttributeNames), in.MessageSystemAttributeNames...), in.MessageAttributeNames))
+		out.Messages = append(out.Messages, m.shape(names, in.MessageAttributeNames))
 	}
 	return out, nil
 }
@@ -179,23 +191,31 @@ func (s *Service) patience(tx *cloud.Tx, in *shape.ReceiveMessageInput) (*Patien
 	return &Patience{seconds(q.Wait)}, nil
 }
 
-// crowded tells whether too many messages are in flight. They stand behind all that can be received, so the last ones are
-// counted only when the queue is that long at all.
-func (s *Service) crowded(tx *cloud.Tx, queue string) bool {
-	n := 0
-	for range s.places.Prefix(tx, key(queue)) {
-		if n++; n >= inFlight {
-			return s.count(tx, queue).hidden >= inFlight
-		}
+// watch keeps count of the messages that were received before.
+func (s *Service) watch(id string, old, m *Message) {
+	queue := id[:strings.LastIndexByte(id, '/')]
+	if old != nil && old.Receives > 0 {
+		s.seen[queue]--
 	}
-	return false
+	if m != nil && m.Receives > 0 {
+		s.seen[queue]++
+	}
+	if s.seen[queue] == 0 {
+		delete(s.seen, queue)
+	}
+}
+
+// crowded tells whether too many messages are in flight. They are counted only when so many have been received at all.
+func (s *Service) crowded(tx *cloud.Tx, queue string) bool {
+	return s.seen[tx.Scope.String()+"/"+queue] >= inFlight && s.count(tx, queue).hidden >= inFlight
 }
 
 // take receives messages: those that were received too often go to the dead letters instead.
 func (s *Service) take(tx *cloud.Tx, q Queue, most, hide int) []Message {
 	var taken []Message
+	dead := 0
 	for _, p := range s.places.Prefix(tx, key(q.Name)) {
-		if len(taken) == most || p.At.After(tx.Now()) {
+		if len(taken) == most || dead == deadAtOnce || p.At.After(tx.Now()) {
 			break
 		}
 		m, ok := s.messages.Get(tx, key(q.Name)+numbered(p.Number))
@@ -203,6 +223,7 @@ func (s *Service) take(tx *cloud.Tx, q Queue, most, hide int) []Message {
 			continue
 		}
 		if s.deadLetter(tx, q, m) {
+			dead++
 			continue
 		}
 		if m.Receives++; m.Receives == 1 {
@@ -228,6 +249,10 @@ func (s *Service) deadLetter(tx *cloud.Tx, q Queue, m Message) bool {
 	s.add(tx, dead, m, tx.Now())
 	return true
 }
+
+// systemAttributes are what ReceiveMessage can be asked for; standard queues have no values of the last three.
+var systemAttributes = []string{"All", "SenderId", "SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp", "AWSTraceHeader",
+	"DeadLetterQueueSourceArn", "MessageDeduplicationId", "MessageGroupId", "SequenceNumber"}
 
 // shape is a message as ReceiveMessage gives it.
 func (m *Message) shape(system, attributes []string) shape.Message {
@@ -314,7 +339,7 @@ func (s *Service) hide(tx *cloud.Tx, queue string, handle *string, timeout *int3
 	case !exists:
 		return badValue("Value %s for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change.", api.Value(handle))
 	case !fresh || !m.Visible.After(tx.Now()):
-		return api.Errorf("MessageNotInflight", "The message referred to is not in flight.")
+		return fault("MessageNotInflight", "The message referred to is not in flight.")
 	}
 	s.keep(tx, queue, m, tx.Now().Add(seconds(n)))
 	return nil

@@ -28,6 +28,11 @@ type Queue struct {
 	Next              int64 // number of the next message
 }
 
+// Deleted is the row of a queue that is gone: for a minute its name cannot be used again.
+type Deleted struct{ At time.Time }
+
+const deletedFor = time.Minute
+
 // Permission is one statement that AddPermission made.
 type Permission struct {
 	Label             string
@@ -77,6 +82,9 @@ func (s *Service) CreateQueue(tx *cloud.Tx, in *shape.CreateQueueInput) (*shape.
 	if exists {
 		return &shape.CreateQueueOutput{QueueUrl: s.url(tx, name)}, nil
 	}
+	if gone, ok := s.deleted.Get(tx, name); ok && tx.Now().Before(gone.At.Add(deletedFor)) {
+		return nil, fault("QueueDeletedRecently", "You must wait 60 seconds after deleting a queue before you can create another with the same name.")
+	}
 	if err := tag(&q, in.Tags); err != nil {
 		return nil, err
 	}
@@ -92,10 +100,29 @@ func (s *Service) DeleteQueue(tx *cloud.Tx, in *shape.DeleteQueueInput) (*shape.
 	}
 	s.empty(tx, q.Name)
 	s.queues.Delete(tx, q.Name)
-	for _, kind := range []string{kindRetention, kindArrival} {
+	for id := range s.moves.Prefix(tx, key(q.Name)) {
+		s.moves.Delete(tx, id)
+	}
+	for _, kind := range []string{kindRetention, kindArrival, kindMove} {
 		tx.At(Name, kind, q.Name, time.Time{})
 	}
+	s.deleted.Put(tx, q.Name, Deleted{tx.Now()})
+	tx.Touch(Name, kindDeleted, q.Name)
 	return &shape.DeleteQueueOutput{}, nil
+}
+
+// forget gives a deleted queue's name free when its time is over.
+func (s *Service) forget(tx *cloud.Tx, name string) {
+	gone, ok := s.deleted.Get(tx, name)
+	end := gone.At.Add(deletedFor)
+	switch {
+	case !ok:
+		end = time.Time{}
+	case !tx.Now().Before(end):
+		s.deleted.Delete(tx, name)
+		end = time.Time{}
+	}
+	tx.At(Name, kindDeleted, name, end)
 }
 
 func (s *Service) empty(tx *cloud.Tx, queue string) {
@@ -115,7 +142,7 @@ func (s *Service) PurgeQueue(tx *cloud.Tx, in *shape.PurgeQueueInput) (*shape.Pu
 		return nil, err
 	}
 	if tx.Now().Before(q.Purged.Add(time.Minute)) {
-		return nil, api.Errorf("PurgeQueueInProgress", "Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.Name)
+		return nil, fault("PurgeQueueInProgress", "Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.Name)
 	}
 	q.Purged = tx.Now()
 	s.queues.Put(tx, q.Name, q)

@@ -23,10 +23,12 @@ import (
 // Name is the service's name.
 const Name = "sqs"
 
-// Kinds of keys: both are named by a queue.
+// Kinds of keys: all are named by a queue.
 const (
 	kindRetention = "retention"
 	kindArrival   = "arrival"
+	kindDeleted   = "deleted"
+	kindMove      = "move"
 )
 
 // Arrived wishes that those who wait for messages of a queue ask again. It may be lost: they ask again in the end. It is an
@@ -47,46 +49,61 @@ type Service struct {
 	queues   cloud.Rows[Queue]
 	messages cloud.Rows[Message] // by queue and number
 	places   cloud.Rows[Place]   // by queue, time and number
+	deleted  cloud.Rows[Deleted] // by the queue's name
+	moves    cloud.Rows[Move]    // by source and number
+
+	seen map[string]int // of each queue that has some, how many of its messages were received before
 }
 
 // New makes the service.
 func New() *Service {
-	return &Service{
+	s := &Service{
 		Endpoint: "http://127.0.0.1:4566",
 		queues:   cloud.NewRows[Queue](Name + ".queues"),
 		messages: cloud.NewRows[Message](Name + ".messages"),
 		places:   cloud.NewRows[Place](Name + ".places"),
+		deleted:  cloud.NewRows[Deleted](Name + ".deleted"),
+		moves:    cloud.NewRows[Move](Name + ".moves"),
+		seen:     map[string]int{},
 	}
+	s.messages.Watch(s.watch)
+	return s
 }
 
 // Name implements cloud.Service.
 func (s *Service) Name() string { return Name }
 
 // Stores implements cloud.Service.
-func (s *Service) Stores() []table.Store { return []table.Store{s.queues, s.messages, s.places} }
+func (s *Service) Stores() []table.Store {
+	return []table.Store{s.queues, s.messages, s.places, s.deleted, s.moves}
+}
 
 // Operations implements cloud.Service.
 func (s *Service) Operations() []cloud.Operation {
 	const stored = "RedriveAllowPolicy, KMS and SSE attributes are kept only; FIFO queues are refused"
+	const wall = "WaitTimeSeconds are of the wall clock, all other times are of the cloud's"
 	return []cloud.Operation{
 		cloud.Handle("AddPermission", s.AddPermission),
+		cloud.Handle("CancelMessageMoveTask", s.CancelMessageMoveTask),
 		cloud.Handle("ChangeMessageVisibility", s.ChangeMessageVisibility),
 		cloud.Handle("ChangeMessageVisibilityBatch", s.ChangeMessageVisibilityBatch),
-		cloud.Handle("CreateQueue", s.CreateQueue).But(stored + "; a name can be used again at once after DeleteQueue"),
+		cloud.Handle("CreateQueue", s.CreateQueue).But(stored),
 		cloud.Handle("DeleteMessage", s.DeleteMessage),
 		cloud.Handle("DeleteMessageBatch", s.DeleteMessageBatch),
 		cloud.Handle("DeleteQueue", s.DeleteQueue),
 		cloud.Handle("GetQueueAttributes", s.GetQueueAttributes).But("the approximate numbers are exact"),
 		cloud.Handle("GetQueueUrl", s.GetQueueUrl),
 		cloud.Handle("ListDeadLetterSourceQueues", s.ListDeadLetterSourceQueues),
+		cloud.Handle("ListMessageMoveTasks", s.ListMessageMoveTasks),
 		cloud.Handle("ListQueueTags", s.ListQueueTags),
 		cloud.Handle("ListQueues", s.ListQueues),
 		cloud.Handle("PurgeQueue", s.PurgeQueue),
-		cloud.Handle("ReceiveMessage", s.ReceiveMessage),
+		cloud.Handle("ReceiveMessage", s.ReceiveMessage).But(wall),
 		cloud.Handle("RemovePermission", s.RemovePermission),
 		cloud.Handle("SendMessage", s.SendMessage),
 		cloud.Handle("SendMessageBatch", s.SendMessageBatch),
 		cloud.Handle("SetQueueAttributes", s.SetQueueAttributes).But(stored),
+		cloud.Handle("StartMessageMoveTask", s.StartMessageMoveTask),
 		cloud.Handle("TagQueue", s.TagQueue),
 		cloud.Handle("UntagQueue", s.UntagQueue),
 		cloud.Handle("patience", s.patience), // Billow's own, for the daemon
@@ -100,6 +117,10 @@ func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
 		s.expire(tx, id)
 	case kindArrival:
 		s.arrive(tx, id)
+	case kindDeleted:
+		s.forget(tx, id)
+	case kindMove:
+		s.move(tx, id)
 	}
 }
 
@@ -107,11 +128,17 @@ func (s *Service) Reconcile(tx *cloud.Tx, kind, id string) {
 func (s *Service) Keys() iter.Seq[cloud.Key] {
 	return func(yield func(cloud.Key) bool) {
 		for k := range s.queues.Everywhere() {
-			for _, kind := range []string{kindRetention, kindArrival} {
+			for _, kind := range []string{kindRetention, kindArrival, kindMove} {
 				k.Kind = kind
 				if !yield(k) {
 					return
 				}
+			}
+		}
+		for k := range s.deleted.Everywhere() {
+			k.Kind = kindDeleted
+			if !yield(k) {
+				return
 			}
 		}
 	}
@@ -173,9 +200,12 @@ func (s *Service) Deliver(tx *cloud.Tx, arn, body string, attributes []Attribute
 	return err
 }
 
-func noQueue() error {
-	return api.Errorf("AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.")
+// fault is an error of SQS's own.
+func fault(name, format string, args ...any) *api.Error {
+	return api.Errorf("AWS.SimpleQueueService."+name, format, args...)
 }
+
+func noQueue() error { return fault("NonExistentQueue", "The specified queue does not exist.") }
 
 func badValue(format string, args ...any) error {
 	return api.Errorf("InvalidParameterValue", format, args...)

@@ -126,7 +126,7 @@ func TestAMessageIsHiddenUntilItIsDeletedOrItsTimeIsOver(t *testing.T) {
 		t.Fatalf("%+v", again)
 	}
 	call[shape.DeleteMessageOutput](w, &shape.DeleteMessageInput{QueueUrl: q, ReceiptHandle: first[1].ReceiptHandle}) // an old handle
-	w.refused("MessageNotInflight", &shape.ChangeMessageVisibilityInput{QueueUrl: q, ReceiptHandle: first[1].ReceiptHandle, VisibilityTimeout: new(int32(0))})
+	w.refused("AWS.SimpleQueueService.MessageNotInflight", &shape.ChangeMessageVisibilityInput{QueueUrl: q, ReceiptHandle: first[1].ReceiptHandle, VisibilityTimeout: new(int32(0))})
 	call[shape.ChangeMessageVisibilityOutput](w, &shape.ChangeMessageVisibilityInput{QueueUrl: q, ReceiptHandle: again[0].ReceiptHandle, VisibilityTimeout: new(int32(0))})
 	third := w.receive(q)
 	if bodies(third) != "b" {
@@ -210,8 +210,8 @@ func TestBatches(t *testing.T) {
 	if w.numbers(q) != "0 0 1" {
 		t.Error(w.numbers(q))
 	}
-	w.refused("EmptyBatchRequest", &shape.SendMessageBatchInput{QueueUrl: q})
-	w.refused("BatchEntryIdsNotDistinct", &shape.SendMessageBatchInput{QueueUrl: q, Entries: []shape.SendMessageBatchRequestEntry{entry("1", "a"), entry("1", "b")}})
+	w.refused("AWS.SimpleQueueService.EmptyBatchRequest", &shape.SendMessageBatchInput{QueueUrl: q})
+	w.refused("AWS.SimpleQueueService.BatchEntryIdsNotDistinct", &shape.SendMessageBatchInput{QueueUrl: q, Entries: []shape.SendMessageBatchRequestEntry{entry("1", "a"), entry("1", "b")}})
 }
 
 func TestQueues(t *testing.T) {
@@ -243,7 +243,7 @@ func TestQueues(t *testing.T) {
 	}
 	w.send(q, "a")
 	call[shape.PurgeQueueOutput](w, &shape.PurgeQueueInput{QueueUrl: q})
-	w.refused("PurgeQueueInProgress", &shape.PurgeQueueInput{QueueUrl: q})
+	w.refused("AWS.SimpleQueueService.PurgeQueueInProgress", &shape.PurgeQueueInput{QueueUrl: q})
 	if w.numbers(q) != "0 0 0" {
 		t.Error("purged: " + w.numbers(q))
 	}
