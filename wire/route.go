@@ -44,6 +44,9 @@ func (h *Handler) route(x *exchange, r *http.Request, s *signature) error {
 		return errNoService(scope, x.call.Operation)
 	}
 	x.settle()
+	if path := strings.TrimSuffix(r.URL.Path, "/"); path != "" && x.svc.Name == "sqs" && param(x.pairs, "QueueUrl") == "" {
+		x.pairs = append(x.pairs, pair{[]byte("QueueUrl"), []byte(path)}) // the queue's URL was called, and says which it is
+	}
 	if !x.svc.speaks(x.protocol) || x.call.Operation == "" {
 		return errInvalidAction(x)
 	}

@@ -167,6 +167,9 @@ func (s *service) correct(c correction) error {
 	case "malformed":
 		s.faults.Malformed = c.target
 		return nil
+	case "query":
+		s.alsoQuery(c.target)
+		return nil
 	case "body":
 		o, ok := s.model.Operations.get(c.target)
 		if !ok {
@@ -199,10 +202,29 @@ func (s *service) correct(c correction) error {
 		sh.sparse = true
 	case "code":
 		sh.code = c.value
+	case "called":
+		sh.called = c.value
+	case "pairs":
+		key, value, ok := strings.Cut(c.value, " ")
+		if !ok || sh.Type != "map" {
+			return fmt.Errorf("want a map and two names")
+		}
+		sh.Key.LocationName, sh.Value.LocationName = key, value
 	default:
 		return fmt.Errorf("unknown verb")
 	}
 	return nil
+}
+
+// alsoQuery has a JSON service answer those who speak query as well.
+func (s *service) alsoQuery(namespace string) {
+	s.model.Metadata.Protocols = append(s.model.Metadata.Protocols, "query")
+	s.model.Metadata.XMLNamespace = namespace
+	for _, name := range s.model.Operations.names {
+		if o := s.model.Operations.byKey[name]; o.Output != nil {
+			o.Output.ResultWrapper = name + "Result"
+		}
+	}
 }
 
 // readErrors collects the exceptions: the code that query answers carry, the shape's name, the HTTP status. Of several
@@ -291,6 +313,9 @@ func (s *service) member(sh *shape, name string) api.Member {
 		}
 	case "json", "rest-json":
 		m.Name, query, xml = query, "", ""
+		if called := s.model.Shapes.byKey[r.Shape].called; called != "" {
+			query, xml = called, called
+		}
 	}
 	if query != m.Name {
 		m.Query = query

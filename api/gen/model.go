@@ -71,6 +71,7 @@ type shape struct {
 	sparse bool     // corrections
 	code   string   // a correction: see ErrorShape
 	opened []string // the enum, no longer checked
+	called string   // what members of this shape are called in query
 }
 
 func (s *shape) requires(member string) bool {
