@@ -3,6 +3,7 @@ package sns
 import (
 	"encoding/json"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/billow-cloud/billow/cloud"
@@ -38,11 +39,9 @@ type Delivery struct {
 	Next    time.Time // of the next attempt, or until when an answer is waited for
 }
 
-// SNS's retry policy for HTTP endpoints, and two bounds of our own: a wish of which nothing is heard is made again, and
-// beyond very many waiting deliveries new ones are dropped.
+// Two bounds of our own: a wish of which nothing is heard is made again, and beyond very many waiting deliveries new ones
+// are given up at once.
 const (
-	maxAttempts   = 1 + 3
-	retryAfter    = 20 * time.Second
 	lostAfter     = 30 * time.Minute
 	maxDeliveries = 10_000
 )
@@ -72,8 +71,9 @@ type Delivered struct {
 }
 
 // deliver starts to send a message to a subscription.
-func (s *Service) deliver(tx *cloud.Tx, subscription string, m Message) {
+func (s *Service) deliver(tx *cloud.Tx, subscription string, sub *Subscription, m Message) {
 	if s.deliveries.Len() >= maxDeliveries {
+		s.undelivered(tx, sub, &m)
 		return
 	}
 	key := subscription + ":" + m.ID
@@ -86,11 +86,12 @@ func (s *Service) reconcileDelivery(tx *cloud.Tx, key string) {
 	d, ok := s.deliveries.Get(tx, key)
 	id := key[:max(0, len(key)-len(d.ID)-1)]
 	sub, subscribed := s.subscriptions.Get(tx, id)
+	policy := s.policyOf(tx, &sub)
 	switch {
 	case !ok:
 		tx.At(Name, kindDelivery, key, time.Time{})
 		return
-	case !subscribed || d.Attempt >= maxAttempts && !tx.Now().Before(d.Next):
+	case !subscribed || d.Attempt > policy.Retries.Retries && !tx.Now().Before(d.Next):
 		if subscribed {
 			s.undelivered(tx, &sub, &d.Message)
 		}
@@ -105,6 +106,7 @@ func (s *Service) reconcileDelivery(tx *cloud.Tx, key string) {
 	s.deliveries.Put(tx, key, d)
 	tx.At(Name, kindDelivery, key, d.Next)
 	headers, body := s.envelope(&sub, &d.Message)
+	headers = append(headers, Header{"Content-Type", policy.Request.ContentType})
 	tx.Wish(DeliverHTTP{Scope: tx.Scope, MessageID: d.ID, SubscriptionARN: sub.ARN, URL: sub.Endpoint, Headers: headers, Body: body, Attempt: d.Attempt})
 }
 
@@ -114,14 +116,16 @@ func (s *Service) delivered(tx *cloud.Tx, key string, f Delivered) {
 	if !ok || d.Waiting || f.Attempt != d.Attempt {
 		return
 	}
+	sub, subscribed := s.subscriptions.Get(tx, key[:len(key)-len(d.ID)-1])
+	policy := s.policyOf(tx, &sub)
 	final := f.Status >= 200 && f.Status < 500 && f.Status != 429
-	if final || d.Attempt >= maxAttempts {
-		if sub, subscribed := s.subscriptions.Get(tx, key[:len(key)-len(d.ID)-1]); subscribed && (f.Status < 200 || f.Status > 299) {
+	if final || d.Attempt > policy.Retries.Retries {
+		if subscribed && (f.Status < 200 || f.Status > 299) {
 			s.undelivered(tx, &sub, &d.Message)
 		}
 		s.deliveries.Delete(tx, key)
 	} else {
-		d.Waiting, d.Next = true, tx.Now().Add(retryAfter).Truncate(time.Millisecond)
+		d.Waiting, d.Next = true, tx.Now().Add(policy.Retries.pause(d.Attempt)).Truncate(time.Millisecond)
 		s.deliveries.Put(tx, key, d)
 	}
 	tx.Touch(Name, kindDelivery, key)
@@ -146,7 +150,7 @@ func (s *Service) envelope(sub *Subscription, m *Message) ([]Header, string) {
 	if m.Type == typeNotification {
 		headers = append(headers, Header{"x-amz-sns-subscription-arn", sub.ARN})
 	}
-	headers = append(headers, Header{"Content-Type", "text/plain; charset=UTF-8"}, Header{"User-Agent", "Amazon Simple Notification Service Agent"})
+	headers = append(headers, Header{"User-Agent", "Amazon Simple Notification Service Agent"})
 	if m.Type == typeNotification && sub.raw() {
 		return append(headers, Header{"x-amz-sns-rawdelivery", "true"}), m.Text
 	}
@@ -163,11 +167,14 @@ func (s *Service) envelope(sub *Subscription, m *Message) ([]Header, string) {
 		}
 		body.Attributes[a.Name] = envelopeAttribute{a.Type, a.Value}
 	}
-	text, err := json.MarshalIndent(body, "", "  ")
-	if err != nil {
+	var text strings.Builder
+	e := json.NewEncoder(&text)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false) // people take URLs out of it with grep
+	if err := e.Encode(body); err != nil {
 		panic(err) // it has only strings
 	}
-	return headers, string(text)
+	return headers, strings.TrimSuffix(text.String(), "\n")
 }
 
 // envelope is the body of a message, in AWS's order of members.

@@ -3,6 +3,7 @@ package sns
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -78,41 +79,98 @@ func (s *Service) PublishMessage(tx *cloud.Tx, in *shape.PublishInput) (*shape.P
 	if (in.TopicArn == nil) == (in.TargetArn == nil) {
 		return nil, badParameter("TopicArn or TargetArn Reason: no value for required parameter")
 	}
-	arn := api.Value(in.TopicArn)
-	if in.TopicArn == nil {
-		arn = *in.TargetArn
-	}
-	t, err := s.topic(tx, arn)
+	t, err := s.topic(tx, api.Or(in.TopicArn, api.Value(in.TargetArn)))
 	if err != nil {
 		return nil, err
 	}
+	id, err := s.put(tx, t, in)
+	if err != nil {
+		return nil, err
+	}
+	return &shape.PublishOutput{MessageId: &id}, nil
+}
+
+// put checks a client's message and publishes it.
+func (s *Service) put(tx *cloud.Tx, t Topic, in *shape.PublishInput) (string, error) {
 	text, subject := api.Value(in.Message), api.Value(in.Subject)
 	if in.Subject != nil && (subject == "" || utf8.RuneCountInString(subject) > 100 || strings.ContainsFunc(subject, func(r rune) bool { return r < ' ' || r == 0x7f })) {
-		return nil, badParameter("Subject")
+		return "", badParameter("Subject")
 	}
 	attributes, size, err := attributesOf(in.MessageAttributes)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	switch {
 	case text == "":
-		return nil, badParameter("Empty message")
+		return "", badParameter("Empty message")
 	case len(text)+size > maxMessage:
-		return nil, badParameter("Message too long")
+		return "", badParameter("Message too long")
 	}
 	var byProtocol map[string]string
 	switch api.Value(in.MessageStructure) {
 	case "":
 	case "json":
 		if byProtocol, err = structured(text); err != nil {
-			return nil, err
+			return "", err
 		}
 		text = byProtocol["default"]
 	default:
-		return nil, badParameter("MessageStructure")
+		return "", badParameter("MessageStructure")
 	}
-	id := s.publish(tx, t, Message{Subject: subject, Text: text, Attributes: attributes}, byProtocol)
-	return &shape.PublishOutput{MessageId: &id}, nil
+	return s.publish(tx, t, Message{Subject: subject, Text: text, Attributes: attributes}, byProtocol), nil
+}
+
+// PublishBatch publishes up to ten messages, each by itself.
+func (s *Service) PublishBatch(tx *cloud.Tx, in *shape.PublishBatchInput) (*shape.PublishBatchOutput, error) {
+	t, err := s.topic(tx, api.Value(in.TopicArn))
+	if err != nil {
+		return nil, err
+	}
+	if err := checkBatch(in.PublishBatchRequestEntries); err != nil {
+		return nil, err
+	}
+	out := &shape.PublishBatchOutput{Successful: []shape.PublishBatchResultEntry{}, Failed: []shape.BatchResultErrorEntry{}}
+	for _, e := range in.PublishBatchRequestEntries {
+		id := ""
+		err := tx.Try(func() (err error) {
+			id, err = s.put(tx, t, &shape.PublishInput{Message: e.Message, Subject: e.Subject, MessageStructure: e.MessageStructure, MessageAttributes: e.MessageAttributes})
+			return err
+		})
+		var known *api.Error
+		switch {
+		case err == nil:
+			out.Successful = append(out.Successful, shape.PublishBatchResultEntry{Id: e.Id, MessageId: &id})
+		case errors.As(err, &known):
+			out.Failed = append(out.Failed, shape.BatchResultErrorEntry{Id: e.Id, Code: &known.Code, Message: &known.Message, SenderFault: new(true)})
+		default:
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// checkBatch refuses a batch whose entries are too many, too long or cannot be told apart.
+func checkBatch(entries []shape.PublishBatchRequestEntry) error {
+	size, seen := 0, map[string]bool{}
+	for _, e := range entries {
+		id := api.Value(e.Id)
+		switch size += len(api.Value(e.Message)); {
+		case id == "" || len(id) > 80 || strings.Trim(strings.ToLower(id), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "":
+			return api.Errorf("InvalidBatchEntryId", "The Id of a batch entry in a batch request doesn't abide by the specification.")
+		case seen[id]:
+			return api.Errorf("BatchEntryIdsNotDistinct", "Two or more batch entries in the request have the same Id.")
+		}
+		seen[id] = true
+	}
+	switch {
+	case len(entries) == 0:
+		return api.Errorf("EmptyBatchRequest", "The batch request doesn't contain any entries.")
+	case len(entries) > 10:
+		return api.Errorf("TooManyEntriesInBatchRequest", "The batch request contains more entries than permissible.")
+	case size > maxMessage:
+		return api.Errorf("BatchRequestTooLong", "The length of all the batch messages put together is more than the limit.")
+	}
+	return nil
 }
 
 // structured takes a message with a text per protocol.

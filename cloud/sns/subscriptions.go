@@ -1,7 +1,6 @@
 package sns
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -275,8 +274,8 @@ func setSubscriptionAttribute(list []Attribute, name, value string) ([]Attribute
 			return nil, badParameter("Attributes Reason: RedrivePolicy: deadLetterTargetArn is an invalid arn")
 		}
 	case "DeliveryPolicy":
-		if value != "" && !json.Valid([]byte(value)) {
-			return nil, badParameter("Attributes Reason: %s: failed to parse JSON.", name)
+		if err := checkDeliveryPolicy(value, false); err != nil {
+			return nil, err
 		}
 	default:
 		return nil, badParameter("AttributeName")
@@ -331,8 +330,7 @@ func (s *Service) GetSubscriptionAttributes(tx *cloud.Tx, in *shape.GetSubscript
 		"SubscriptionPrincipal": "arn:aws:iam::" + tx.Scope.Account + ":root",
 	}
 	if sub.http() {
-		out["EffectiveDeliveryPolicy"] = `{"healthyRetryPolicy":{"minDelayTarget":20,"maxDelayTarget":20,"numRetries":3,"numMaxDelayRetries":0,` +
-			`"numNoDelayRetries":0,"numMinDelayRetries":0,"backoffFunction":"linear"},"sicklyRetryPolicy":null,"throttlePolicy":null,"guaranteed":false}`
+		out["EffectiveDeliveryPolicy"] = text(s.policyOf(tx, &sub))
 	}
 	for _, a := range sub.Attributes {
 		out[a.Name] = a.Value

@@ -102,6 +102,10 @@ func setTopicAttribute(list []Attribute, name, value string) ([]Attribute, error
 		if _, err := policy.Parse(value, policy.Resource); err != nil {
 			return nil, badParameter("Policy Error: %s", err.Error())
 		}
+	case name == "DeliveryPolicy":
+		if err := checkDeliveryPolicy(value, true); err != nil {
+			return nil, err
+		}
 	case name == "DisplayName" && len(value) > 100:
 		return nil, badParameter("DisplayName")
 	}
@@ -157,10 +161,6 @@ func (s *Service) ListTopics(tx *cloud.Tx, in *shape.ListTopicsInput) (*shape.Li
 	return out, nil
 }
 
-// effectivePolicy is SNS's own retry policy for HTTP, which is the one that is followed.
-const effectivePolicy = `{"http":{"defaultHealthyRetryPolicy":{"minDelayTarget":20,"maxDelayTarget":20,"numRetries":3,"numMaxDelayRetries":0,` +
-	`"numNoDelayRetries":0,"numMinDelayRetries":0,"backoffFunction":"linear"},"disableSubscriptionOverrides":false}}`
-
 // GetTopicAttributes gives what was set and what SNS knows of a topic.
 func (s *Service) GetTopicAttributes(tx *cloud.Tx, in *shape.GetTopicAttributesInput) (*shape.GetTopicAttributesOutput, error) {
 	t, err := s.topic(tx, api.Value(in.TopicArn))
@@ -176,7 +176,7 @@ func (s *Service) GetTopicAttributes(tx *cloud.Tx, in *shape.GetTopicAttributesI
 		}
 	}
 	out := map[string]string{
-		"TopicArn": t.ARN, "Owner": tx.Scope.Account, "DisplayName": "", "EffectiveDeliveryPolicy": effectivePolicy,
+		"TopicArn": t.ARN, "Owner": tx.Scope.Account, "DisplayName": "", "EffectiveDeliveryPolicy": text(topicPolicyOf(&t)),
 		"SubscriptionsPending": strconv.Itoa(pending), "SubscriptionsConfirmed": strconv.Itoa(confirmed), "SubscriptionsDeleted": "0",
 	}
 	for _, a := range t.Attributes {
