@@ -1,6 +1,7 @@
 package autoscaling
 
 import (
+	"strings"
 	"time"
 
 	"github.com/billow-cloud/billow/api"
@@ -14,6 +15,10 @@ import (
 
 // called takes an alarm's action, if it names a policy.
 func (s *Service) called(tx *cloud.Tx, a cloudwatch.AlarmAction) {
+	if !strings.HasPrefix(a.ActionARN, "arn:aws:autoscaling:") {
+		return
+	}
+	found := false
 	for key, p := range s.scaling.policyARNs.Each(tx, a.ActionARN) {
 		st, _ := s.scaling.standings.Get(tx, key)
 		st.Due, st.At = true, tx.Now()
@@ -22,6 +27,12 @@ func (s *Service) called(tx *cloud.Tx, a cloudwatch.AlarmAction) {
 		st.Threshold, st.Below = a.Alarm.Threshold, watchesBelow(a.Alarm)
 		s.scaling.standings.Put(tx, key, st)
 		tx.Touch(Name, keyDecision, p.Group)
+		found = true
+	}
+	if found {
+		s.cloudwatch.Acted(tx, a, nil)
+	} else {
+		s.cloudwatch.Acted(tx, a, invalid("No policy found for policyARN: %s", a.ActionARN))
 	}
 }
 

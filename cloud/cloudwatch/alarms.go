@@ -3,6 +3,7 @@ package cloudwatch
 import (
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/billow-cloud/billow/cloud"
@@ -90,6 +91,13 @@ type AlarmStateChanged struct {
 	At    time.Time
 }
 
+// AlarmConfigurationChanged is an event: an alarm was made, changed or removed. Old is what it was before, the alarm itself if
+// it is new; of one that was removed, Alarm is what it was.
+type AlarmConfigurationChanged struct {
+	Alarm, Old Alarm
+	Operation  string // "create", "update", "delete"
+}
+
 // Alarm returns an alarm by name.
 func (s *Service) Alarm(tx *cloud.Tx, name string) (Alarm, bool) { return s.alarms.Get(tx, name) }
 
@@ -108,6 +116,11 @@ func (s *Service) AlarmARN(tx *cloud.Tx, name string) string {
 func (s *Service) PutAlarm(tx *cloud.Tx, a Alarm) error {
 	if err := a.validate(); err != nil {
 		return err
+	}
+	for _, arn := range a.calls() {
+		if region := strings.Split(arn, ":")[3]; region != tx.Scope.Region {
+			return invalid("Invalid region %s specified. Only %s is supported.", region, tx.Scope.Region)
+		}
 	}
 	a.AlarmArn = s.AlarmARN(tx, a.AlarmName)
 	a.AlarmConfigurationUpdatedTimestamp = now(tx)

@@ -42,6 +42,7 @@ func (w *watcher) Notice(tx *cloud.Tx, e cloud.Event) {
 	switch e := e.(type) {
 	case AlarmAction:
 		w.actions = append(w.actions, e)
+		w.cw.Acted(tx, e, nil)
 	case AlarmStateChanged:
 		w.changes = append(w.changes, e)
 	}

@@ -289,9 +289,6 @@ func (s *Service) transition(tx *cloud.Tx, old Alarm, state, reason, data string
 	s.recordState(tx, &old, &a)
 	tx.Emit(Name, AlarmStateChanged{Alarm: a, Old: old, At: tx.Now()})
 	for _, arn := range a.actions(state) {
-		if action := (AlarmAction{ActionARN: arn}); !action.ByEC2() && !action.ByLambda() { // which tell what came of it
-			s.recordAction(tx, &a, arn, nil)
-		}
 		tx.Emit(Name, AlarmAction{ActionARN: arn, Alarm: a, Old: old.StateValue, New: state, Value: value, HasValue: known,
 			At: tx.Now()})
 	}
@@ -316,9 +313,11 @@ func (x AlarmAction) ByEC2() bool {
 // ByLambda tells whether the action is a function.
 func (x AlarmAction) ByLambda() bool { return strings.HasPrefix(x.ActionARN, "arn:aws:lambda:") }
 
-// Acted notes in the alarm's history what came of an action that ByEC2 or ByLambda is true of.
+// Acted notes in the alarm's history what came of an action: whoever carries it out says so.
 func (s *Service) Acted(tx *cloud.Tx, x AlarmAction, err error) {
-	s.recordAction(tx, &x.Alarm, x.ActionARN, err)
+	if !x.Repeat {
+		s.recordAction(tx, &x.Alarm, x.ActionARN, err)
+	}
 }
 
 func isScalingPolicy(arn string) bool {

@@ -3,6 +3,7 @@ package cloudwatch
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/billow-cloud/billow/cloud"
@@ -73,8 +74,7 @@ func (s *Service) recordState(tx *cloud.Tx, old, a *Alarm) {
 	}{"1.0", old.stateData(), a.stateData()})
 }
 
-// recordAction notes what came of an action, which is told as done as soon as it was passed on to those who say nothing.
-// Repeated ones are not noted.
+// recordAction notes what came of an action.
 func (s *Service) recordAction(tx *cloud.Tx, a *Alarm, arn string, failure error) {
 	data := struct {
 		Version              string  `json:"version"`
@@ -91,6 +91,14 @@ func (s *Service) recordAction(tx *cloud.Tx, a *Alarm, arn string, failure error
 	s.record(tx, a, "Action", summary, data)
 }
 
+// after is the alarm as it is now; as it was if it is gone.
+func (a *Alarm) after(tx *cloud.Tx, s *Service) Alarm {
+	if now, ok := s.alarms.Get(tx, a.AlarmName); ok {
+		return now
+	}
+	return *a
+}
+
 // recordConfiguration notes that an alarm was made, changed or removed: a is what was made, or what was there before.
 func (s *Service) recordConfiguration(tx *cloud.Tx, a *Alarm, kind string) {
 	verb := map[string]string{"Create": "created", "Update": "updated", "Delete": "deleted"}[kind]
@@ -105,11 +113,10 @@ func (s *Service) recordConfiguration(tx *cloud.Tx, a *Alarm, kind string) {
 	case "Create":
 		data.Created = a
 	case "Update":
-		if after, ok := s.alarms.Get(tx, a.AlarmName); ok {
-			data.Updated = &after
-		}
+		data.Updated = new(a.after(tx, s))
 	case "Delete":
 		data.Deleted = a
 	}
+	tx.Emit(Name, AlarmConfigurationChanged{Alarm: a.after(tx, s), Old: *a, Operation: strings.ToLower(kind)})
 	s.record(tx, a, "ConfigurationUpdate", `Alarm "`+a.AlarmName+`" `+verb, data)
 }

@@ -297,6 +297,30 @@ func TestSetAlarmState(t *testing.T) {
 	wantError(t, err, "ResourceNotFound", "Unknown alarm none")
 }
 
+// TestActionsThatAnAlarmMayHave: CW-AL-18, CW-AL-19.
+func TestActionsThatAnAlarmMayHave(t *testing.T) {
+	w := newWorld(t)
+	for action, want := range map[string]string{
+		"arn:aws:automate:us-east-1:ec2:stop":                                             "",
+		"arn:aws:swf:us-east-1:123456789012:action/actions/AWS_EC2.InstanceId.Reboot/1.0": "",
+		"arn:aws:automate:us-east-1:ec2:recover":                                          "Invalid use of EC2 'Recover' action", // of the CPU
+		"arn:aws:automate:us-east-1:ec2:paint":                                            "Invalid use of EC2 'Paint' action",
+		"arn:aws:sns:eu-west-1:123456789012:t":                                            "Invalid region eu-west-1 specified. Only us-east-1 is supported.",
+		"arn:aws:ssm:us-east-1:123456789012:opsitem:1":                                    "Actions of Systems Manager and of investigations are not implemented: arn:aws:ssm:us-east-1:123456789012:opsitem:1",
+		"arn:aws:s3:::bucket":                                                             "Unsupported action: arn:aws:s3:::bucket",
+		"stop":                                                                            "Invalid arn syntax: stop",
+	} {
+		_, err := w.try("PutMetricAlarm", cpuAlarm(func(in *shape.PutMetricAlarmInput) {
+			in.AlarmActions = []string{action}
+			in.Dimensions = []shape.Dimension{{Name: new("InstanceId"), Value: new("i-1")}}
+		}))
+		switch e, _ := err.(*api.Error); {
+		case want == "" && err != nil, want != "" && (e == nil || e.Message != want):
+			t.Errorf("%s: %v", action, err)
+		}
+	}
+}
+
 func TestDeleteAlarms(t *testing.T) {
 	w := newWorld(t)
 	call[shape.PutMetricAlarmOutput](w, "PutMetricAlarm", cpuAlarm(nil))

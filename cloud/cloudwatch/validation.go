@@ -95,16 +95,50 @@ func (a *Alarm) validateAction(arn string) error {
 		if len(a.Metrics) > 0 {
 			return invalid("EC2 actions are not supported for alarms on metric math: %s", arn)
 		}
-		for _, d := range a.Dimensions {
-			if d.Name == "InstanceId" {
-				return nil
-			}
-		}
-		return invalid("Missing dimension InstanceId for action: %s", arn)
-	case "autoscaling", "sns", "lambda", "ssm", "ssm-incidents", "aiops":
+		return a.validateEC2Action(arn)
+	case "autoscaling", "sns", "lambda":
 		return nil
+	case "ssm", "ssm-incidents", "aiops":
+		return &api.Error{Code: "NotImplemented", Status: 501, Message: "Actions of Systems Manager and of investigations are not implemented: " + arn}
 	}
 	return invalid("Unsupported action: %s", arn)
+}
+
+// EC2Verb is what an EC2 action's ARN asks for, in small letters: "arn:aws:automate:REGION:ec2:stop", or the older
+// "arn:aws:swf:REGION:ACCOUNT:action/actions/AWS_EC2.InstanceId.Stop/1.0".
+func EC2Verb(arn string) string {
+	verb := arn[strings.LastIndexByte(arn, ':')+1:]
+	if _, after, old := strings.Cut(verb, "AWS_EC2.InstanceId."); old {
+		verb, _, _ = strings.Cut(after, "/")
+	}
+	return strings.ToLower(verb)
+}
+
+// validateEC2Action takes the actions that EC2 knows, of the metrics of an instance; what recovers must watch the system it
+// runs on (CW-AL-19).
+func (a *Alarm) validateEC2Action(arn string) error {
+	verb := EC2Verb(arn)
+	switch verb {
+	case "stop", "terminate", "reboot":
+	case "recover":
+		if a.MetricName == "StatusCheckFailed_System" {
+			break
+		}
+		fallthrough
+	default:
+		return invalid("Invalid use of EC2 '%s' action", export(verb))
+	}
+	for _, d := range a.Dimensions {
+		if d.Name == "InstanceId" {
+			return nil
+		}
+	}
+	return invalid("Missing dimension InstanceId for action: %s", arn)
+}
+
+// export gives a word a capital.
+func export(word string) string {
+	return strings.ToUpper(word[:min(1, len(word))]) + word[min(1, len(word)):]
 }
 
 // validateMetric checks an alarm on one metric.

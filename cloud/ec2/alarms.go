@@ -1,8 +1,6 @@
 package ec2
 
 import (
-	"strings"
-
 	"github.com/billow-cloud/billow/api"
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/cloudwatch"
@@ -18,16 +16,6 @@ func (s *Service) Notice(tx *cloud.Tx, e cloud.Event) {
 	s.metrics.Acted(tx, a, s.act(tx, a))
 }
 
-// alarmVerb is what an action's ARN asks for: "arn:aws:automate:REGION:ec2:stop", or the older
-// "arn:aws:swf:REGION:ACCOUNT:action/actions/AWS_EC2.InstanceId.Stop/1.0".
-func alarmVerb(arn string) string {
-	verb := arn[strings.LastIndexByte(arn, ':')+1:]
-	if _, after, old := strings.Cut(verb, "AWS_EC2.InstanceId."); old {
-		verb, _, _ = strings.Cut(after, "/")
-	}
-	return strings.ToLower(verb)
-}
-
 // act does what an alarm asks for.
 func (s *Service) act(tx *cloud.Tx, a cloudwatch.AlarmAction) error {
 	id := ""
@@ -40,7 +28,7 @@ func (s *Service) act(tx *cloud.Tx, a cloudwatch.AlarmAction) error {
 	if err != nil {
 		return err
 	}
-	verb := alarmVerb(a.ActionARN)
+	verb := cloudwatch.EC2Verb(a.ActionARN)
 	if i.State != Running {
 		return api.Errorf("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be %s.", id,
 			map[string]string{"stop": "stopped", "terminate": "terminated", "reboot": "rebooted", "recover": "recovered"}[verb])

@@ -127,6 +127,27 @@ func (s *Service) measure(tx *cloud.Tx, t Target, metric string) {
 	}
 }
 
+// errorCode is how a dead letter names what went wrong.
+func errorCode(err error) string {
+	var e *api.Error
+	if !errors.As(err, &e) {
+		return "INTERNAL_ERROR"
+	}
+	for _, x := range []struct{ part, code string }{
+		{"NotFound", "NO_RESOURCE"}, {"NonExistent", "NO_RESOURCE"}, {"AccessDenied", "NO_PERMISSIONS"}, {"NotAuthorized", "NO_PERMISSIONS"},
+		{"Unauthorized", "NO_PERMISSIONS"}, {"Throttl", "THROTTLING"}, {"TooManyRequests", "THROTTLING"}, {"LimitExceeded", "RESOURCE_LIMIT_EXCEEDED"},
+		{"InvalidRequestContent", "INVALID_JSON"}, {"Invalid", "INVALID_PARAMETER"}, {"Validation", "INVALID_PARAMETER"},
+	} {
+		if strings.Contains(e.Code, x.part) {
+			return x.code
+		}
+	}
+	if e.Status >= 500 {
+		return "INTERNAL_ERROR"
+	}
+	return "SDK_CLIENT_ERROR"
+}
+
 // bury gives up an event that could not be delivered: it goes into the target's dead-letter queue, if that has one.
 func (s *Service) bury(tx *cloud.Tx, d Delivery, why error, exhausted string) {
 	s.measure(tx, d.Target, "Invocations")
@@ -134,10 +155,10 @@ func (s *Service) bury(tx *cloud.Tx, d Delivery, why error, exhausted string) {
 	if d.Target.DeadLetter == "" || s.lower.Send == nil {
 		return
 	}
-	code, text := "SDK_CLIENT_ERROR", why.Error()
+	code, text := errorCode(why), why.Error()
 	var e *api.Error
 	if errors.As(why, &e) {
-		code, text = e.Code, e.Message
+		text = e.Message
 	}
 	var attributes []sqs.Attribute
 	tell := func(name, value string) {

@@ -48,6 +48,35 @@ func TestStateChangeReachesEveryKindOfTarget(t *testing.T) {
 	}
 }
 
+// TestAlarmConfigurationChange: CW-AL-17, as documented.
+func TestAlarmConfigurationChange(t *testing.T) {
+	w := newWorld(t)
+	w.rule("alarms", `{"source":["aws.cloudwatch"],"detail-type":["CloudWatch Alarm Configuration Change"]}`, target("1", queueARN))
+	put := &cwapi.PutMetricAlarmInput{AlarmName: new("a"), Namespace: new("N"), MetricName: new("M"), Statistic: new("Sum"), Period: new(int32(60)),
+		EvaluationPeriods: new(int32(2)), Threshold: new(5.0), ComparisonOperator: new("GreaterThanThreshold")}
+	call[cwapi.PutMetricAlarmOutput](w, put)
+	const metrics = `"metrics":[{"id":"*","metricStat":{"metric":{"dimensions":{},"name":"M","namespace":"N"},"period":60,"stat":"Sum"},"returnData":true}]`
+	configuration := func(threshold string) string {
+		return `{"alarmName":"a","actionsEnabled":true,"okActions":[],"alarmActions":[],"insufficientDataActions":[],"evaluationPeriods":2,"threshold":` + threshold +
+			`,"comparisonOperator":"GreaterThanThreshold","timestamp":"2026-11-20T12:00:00.000+0000",` + metrics + `}`
+	}
+	change := func(operation, rest string) string {
+		return `{"version":"0","id":"*","detail-type":"CloudWatch Alarm Configuration Change","source":"aws.cloudwatch","account":"123456789012","time":"2026-11-20T12:00:00Z",
+			"region":"us-east-1","resources":["arn:aws:cloudwatch:us-east-1:123456789012:alarm:a"],"detail":{"alarmName":"a","operation":"` + operation + `",
+			"state":{"reason":"Unchecked: Initial alarm creation","timestamp":"2026-11-20T12:00:00.000+0000","value":"INSUFFICIENT_DATA"},"configuration":` + rest + `}}`
+	}
+	put.Threshold = new(6.0)
+	call[cwapi.PutMetricAlarmOutput](w, put)
+	call[cwapi.DeleteAlarmsOutput](w, &cwapi.DeleteAlarmsInput{AlarmNames: []string{"a"}})
+	all := w.take()
+	if len(all) != 3 {
+		t.Fatal(all)
+	}
+	same(t, all[0].Text, change("create", configuration("5")))
+	same(t, all[1].Text, change("update", configuration("6")+`,"previousConfiguration":`+configuration("5")))
+	same(t, all[2].Text, change("delete", configuration("6")))
+}
+
 // TestAlarmStateChange: CW-AL-17, as documented.
 func TestAlarmStateChange(t *testing.T) {
 	w := newWorld(t)
@@ -302,7 +331,7 @@ func TestRetriesAndDeadLetters(t *testing.T) {
 	if len(all) != 1 || all[0].ARN != deadARN || !strings.Contains(all[0].Text, `{"n":2}`) {
 		t.Fatalf("%v", all)
 	}
-	want := "[{ERROR_CODE TooManyRequestsException String} {ERROR_MESSAGE busy String} {EXHAUSTED_RETRY_CONDITION MaximumRetryAttempts String} {RETRY_ATTEMPTS 3 String} " +
+	want := "[{ERROR_CODE THROTTLING String} {ERROR_MESSAGE busy String} {EXHAUSTED_RETRY_CONDITION MaximumRetryAttempts String} {RETRY_ATTEMPTS 3 String} " +
 		"{RULE_ARN arn:aws:events:us-east-1:123456789012:rule/r String} {TARGET_ARN " + functionARN + " String}]"
 	if got := fmt.Sprint(all[0].Attributes); got != want {
 		t.Errorf("%s\nwant %s", got, want)
@@ -365,11 +394,11 @@ func TestWhatTargetsGet(t *testing.T) {
 		{path("$.detail.gone"), `null`},
 		{path("$.detail-type"), `"t"`},
 		{path("$.detail['n']"), `7`},
-		{transform(`{"is":<s>,"text":"it is <s>, <n> times","list":<l>,"gone":<g>,"rule":"<aws.events.rule-name>"}`, "s", "$.detail.state", "n", "$.detail.n", "l", "$.detail.list", "g", "$.detail.gone"),
-			`{"is":"run \"now\"","text":"it is run \"now\", 7 times","list":["a","b"],"gone":"","rule":"r"}`},
+		{transform(`{"is":<s>,"text":"it is <o>, <n> times","list":<l>,"gone":<g>,"rule":"<aws.events.rule-name>"}`, "s", "$.detail.state", "o", "$.source", "n", "$.detail.n", "l", "$.detail.list", "g", "$.detail.gone"),
+			`{"is":"run \"now\"","text":"it is my.app, 7 times","list":["a","b"],"gone":"","rule":"r"}`},
 		{transform(`"<n> of <aws.events.rule-arn> at <aws.events.event.ingestion-time>"`, "n", "$.detail.n"), `"7 of arn:aws:events:us-east-1:123456789012:rule/r at 2026-11-20T12:00:00Z"`},
 		{transform(`<d>`, "d", "$.detail.deep"), `{"x":[{"y":1},{"y":2}]}`},
-		{transform(`{"n":<n>,"no":<f>,"nil":<x>,"all":"<l>"}`, "n", "$.detail.n", "f", "$.detail.flag", "x", "$.detail.none", "l", "$.detail.list"), `{"n":7,"no":false,"nil":null,"all":"[\"a\",\"b\"]"}`},
+		{transform(`{"n":<n>,"no":<f>,"nil":<x>,"all":"<l>"}`, "n", "$.detail.n", "f", "$.detail.flag", "x", "$.detail.none", "l", "$.detail.list"), `{"n":7,"no":false,"nil":null,"all":"[a,b]"}`}, // without quotation marks, in a string
 		{transform(`{"e":<aws.events.event>}`), `{"e":{"version":"0","id":"*","detail-type":"t","source":"my.app","account":"123456789012","time":"2026-11-20T12:00:00Z","region":"us-east-1","resources":[]}}`},
 		{transform(`{"e":<aws.events.event.json>}`), `{"e":{"version":"0","id":"*","detail-type":"t","source":"my.app","account":"123456789012","time":"2026-11-20T12:00:00Z","region":"us-east-1","resources":[],"detail":` + detail + `}}`},
 	} {
@@ -386,6 +415,18 @@ func TestWhatTargetsGet(t *testing.T) {
 	if all := w.take(); all[0].Text != "my.app it is" {
 		t.Errorf("%v", all)
 	}
+	w.rule("r", `{"source":["my.app"]}`, transform(`"it is <s>"`, "s", "$.detail.state"))
+	w.put("my.app", detail)
+	if all := w.take(); all[0].Text != `"it is run "now""` { // EventBridge escapes nothing in a string
+		t.Errorf("%v", all)
+	}
+	for template, source := range map[string]string{`{<s>:1}`: `{null:1}`, `nothing`: `nothing`, `{"x":1`: `{"x":1`, `"<s>`: `"null`} {
+		_, err := w.try(here, &shape.PutTargetsInput{Rule: new("r"), Targets: []shape.Target{transform(template, "s", "$.source")}})
+		if want := `Invalid InputTemplate for target 1 : [Source: (String)"` + source + `"; line: 1, column: `; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", template, err)
+		}
+	}
+	w.rule("r", `{"source":["my.app"]}`, transform("\"<s>\"\n\"is <s>\"", "s", "$.source")) // a string on each line
 }
 
 // TestBusesAndLoops: an event goes from bus to bus once, so that rules that feed themselves and each other end.

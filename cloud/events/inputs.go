@@ -2,6 +2,8 @@ package events
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -48,8 +50,9 @@ func (t Target) payload(e *Event, ruleARN string) string {
 	return e.JSON()
 }
 
-// fill puts values into the target's template. Inside of a JSON string a value is put in as text; outside, where the
-// template is JSON, as JSON. What is not in the event is an empty string.
+// fill puts values into the target's template. Outside of a JSON string a value is put in as JSON. Inside, EventBridge escapes
+// nothing: a text stands there as it is, and objects and arrays lose their quotation marks, so that they do not end the
+// string. What is not in the event is an empty string.
 func (t Target) fill(e *Event, ruleARN string) string {
 	trimmed := strings.TrimSpace(t.Template)
 	isJSON := trimmed != "" && strings.ContainsRune(`{["`, rune(trimmed[0])) || placeholder.FindString(trimmed) == trimmed
@@ -69,15 +72,33 @@ func (t Target) fill(e *Event, ruleARN string) string {
 			text = string(encode(v))
 		}
 		switch {
+		case quoted && !isText:
+			text = strings.ReplaceAll(text, `"`, "")
 		case quoted:
-			escaped := encode(text)
-			text = string(escaped[1 : len(escaped)-1])
 		case isText && isJSON:
 			text = string(encode(text))
 		}
 		out.WriteString(text)
 		rest = rest[at[1]:]
 	}
+}
+
+// badTemplate says what keeps a template from being JSON when its variables have values, in the words of AWS's parser; empty
+// if nothing does. Only the first value counts: a template may have a string on each line.
+func badTemplate(template string) string {
+	filled := placeholder.ReplaceAllString(template, "null")
+	d := json.NewDecoder(strings.NewReader(filled))
+	var first json.RawMessage
+	if d.Decode(&first) == nil {
+		return ""
+	}
+	at := int(d.InputOffset())
+	var wrong *json.SyntaxError
+	if err := json.Unmarshal([]byte(filled), &first); errors.As(err, &wrong) {
+		at = int(wrong.Offset)
+	}
+	before := filled[:min(at, len(filled))]
+	return fmt.Sprintf("[Source: (String)\"%s\"; line: %d, column: %d]", filled, strings.Count(before, "\n")+1, len(before)-strings.LastIndexByte(before, '\n'))
 }
 
 // quotedAfter tells whether a JSON string is open after a text, if one was or was not before it.

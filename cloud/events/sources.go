@@ -26,6 +26,8 @@ func tell(e cloud.Event) Told {
 		return stateChange(e)
 	case cloudwatch.AlarmStateChanged:
 		return alarmChange(e)
+	case cloudwatch.AlarmConfigurationChanged:
+		return alarmPut(e)
 	case Told:
 		return e
 	}
@@ -62,6 +64,54 @@ func (e alarmChange) Detail(cloud.Scope) ([]string, any) {
 	}{e.Alarm.AlarmName, configurationOf(&e.Alarm), stateOf(&e.Old), stateOf(&e.Alarm)}
 }
 
+// alarmPut is the second event of CW-AL-17.
+type alarmPut cloudwatch.AlarmConfigurationChanged
+
+func (alarmPut) Told() (source, detailType string) {
+	return "aws.cloudwatch", "CloudWatch Alarm Configuration Change"
+}
+
+func (e alarmPut) Detail(cloud.Scope) ([]string, any) {
+	var before *fullConfiguration
+	if e.Operation == "update" {
+		before = new(fullConfigurationOf(&e.Old))
+	}
+	return []string{e.Alarm.AlarmArn}, struct {
+		Name          string             `json:"alarmName"`
+		Operation     string             `json:"operation"`
+		State         alarmState         `json:"state"`
+		Configuration fullConfiguration  `json:"configuration"`
+		Before        *fullConfiguration `json:"previousConfiguration,omitempty"`
+	}{e.Alarm.AlarmName, e.Operation, stateOf(&e.Alarm), fullConfigurationOf(&e.Alarm), before}
+}
+
+// fullConfiguration is all that an alarm was told.
+type fullConfiguration struct {
+	Name               string   `json:"alarmName"`
+	ActionsEnabled     bool     `json:"actionsEnabled"`
+	OKActions          []string `json:"okActions"`
+	AlarmActions       []string `json:"alarmActions"`
+	NoDataActions      []string `json:"insufficientDataActions"`
+	EvaluationPeriods  int32    `json:"evaluationPeriods"`
+	DatapointsToAlarm  int32    `json:"datapointsToAlarm,omitempty"`
+	Threshold          float64  `json:"threshold"`
+	ComparisonOperator string   `json:"comparisonOperator"`
+	TreatMissingData   string   `json:"treatMissingData,omitempty"`
+	LowSampleCount     string   `json:"evaluateLowSampleCountPercentile,omitempty"`
+	Timestamp          string   `json:"timestamp"`
+	alarmConfiguration
+}
+
+func fullConfigurationOf(a *cloudwatch.Alarm) fullConfiguration {
+	list := func(arns []string) []string { return append([]string{}, arns...) }
+	return fullConfiguration{Name: a.AlarmName, ActionsEnabled: a.ActionsEnabled, OKActions: list(a.OKActions), AlarmActions: list(a.AlarmActions),
+		NoDataActions: list(a.InsufficientDataActions), EvaluationPeriods: a.EvaluationPeriods, DatapointsToAlarm: a.DatapointsToAlarm, Threshold: a.Threshold,
+		ComparisonOperator: a.ComparisonOperator, TreatMissingData: a.TreatMissingData, LowSampleCount: a.EvaluateLowSampleCountPercentile,
+		Timestamp: a.AlarmConfigurationUpdatedTimestamp.UTC().Format(alarmTime), alarmConfiguration: configurationOf(a)}
+}
+
+const alarmTime = "2006-01-02T15:04:05.000-0700"
+
 type alarmState struct {
 	Reason    string `json:"reason"`
 	Data      string `json:"reasonData,omitempty"` // JSON in a string
@@ -70,7 +120,7 @@ type alarmState struct {
 }
 
 func stateOf(a *cloudwatch.Alarm) alarmState {
-	return alarmState{a.StateReason, a.StateReasonData, a.StateUpdatedTimestamp.UTC().Format("2006-01-02T15:04:05.000-0700"), a.StateValue}
+	return alarmState{a.StateReason, a.StateReasonData, a.StateUpdatedTimestamp.UTC().Format(alarmTime), a.StateValue}
 }
 
 type alarmConfiguration struct {

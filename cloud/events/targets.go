@@ -139,6 +139,9 @@ func (t *Target) transformer(x *shape.InputTransformer) error {
 			return invalid("InputTemplate for target %s contains invalid placeholder %s.", t.ID, name)
 		}
 	}
+	if wrong := badTemplate(t.Template); wrong != "" {
+		return invalid("Invalid InputTemplate for target %s : %s.", t.ID, wrong)
+	}
 	return nil
 }
 

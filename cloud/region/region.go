@@ -48,6 +48,7 @@ func New(o Options) *cloud.Cloud {
 	identities, texts, metrics, queues := iam.New(), logs.New(), cloudwatch.New(), sqs.New()
 	topics := sns.New()
 	topics.Queues, topics.Identities, queues.Identities = queues, identities, identities
+	topics.Alarms = metrics
 	if o.Endpoint != "" {
 		topics.Endpoint, queues.Endpoint = o.Endpoint, o.Endpoint
 	}

@@ -44,6 +44,8 @@ type Service struct {
 	Queues *sqs.Service
 	// Identities decides which services may publish for others; without it all may. Likewise.
 	Identities *iam.Service
+	// Alarms hears what came of the messages that alarms send. It may be nil, or set before the first step.
+	Alarms *cloudwatch.Service
 
 	topics        cloud.Rows[Topic]        // by name
 	subscriptions cloud.Rows[Subscription] // by topic name, a colon, and the ID: the last two parts of the ARN
@@ -107,15 +109,18 @@ func (s *Service) Observe(tx *cloud.Tx, f cloud.Fact) {
 
 // Notice implements cloud.Service.
 func (s *Service) Notice(tx *cloud.Tx, e cloud.Event) {
-	if a, ok := e.(cloudwatch.AlarmAction); ok && s.Exists(tx, a.ActionARN) {
+	if a, ok := e.(cloudwatch.AlarmAction); ok && strings.HasPrefix(a.ActionARN, "arn:aws:sns:") {
 		subject, body := a.Message()
 		account := tx.Scope.Account
-		_ = s.PublishFor(tx, iam.Act{Service: alarmPrincipal, Source: a.Alarm.AlarmArn, Context: func(key string) []string {
+		err := s.PublishFor(tx, iam.Act{Service: alarmPrincipal, Source: a.Alarm.AlarmArn, Context: func(key string) []string {
 			if key == "aws:sourceowner" {
 				return []string{account}
 			}
 			return nil
-		}}, a.ActionARN, subject, body) // a topic whose policy does not let alarms in hears nothing
+		}}, a.ActionARN, subject, body)
+		if s.Alarms != nil {
+			s.Alarms.Acted(tx, a, err)
+		}
 	}
 }
 
