@@ -199,7 +199,7 @@ func (s *Service) move(tx *cloud.Tx, queue string) {
 }
 
 func (s *Service) moveSome(tx *cloud.Tx, queue string, m *Move) {
-	left := int32(movesPerSecond)
+	left, before := int32(movesPerSecond), m.Moved
 	if m.Rate > 0 {
 		left = m.Rate
 	}
@@ -230,5 +230,7 @@ func (s *Service) moveSome(tx *cloud.Tx, queue string, m *Move) {
 		s.add(tx, q, Message{ID: tx.UUID(), Body: x.Body, Attributes: x.Attributes, Trace: x.Trace, Sender: x.Sender, Sent: tx.Now().Truncate(time.Millisecond)}, tx.Now())
 		m.Moved++
 	}
-	m.Status = completed
+	if m.Moved == before {
+		m.Status = completed
+	}
 }

@@ -3,6 +3,7 @@ package fuzz
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/billow-cloud/billow/cloud"
 	"github.com/billow-cloud/billow/cloud/ec2"
@@ -54,6 +55,46 @@ func (r *run) checkElasticIP(scope string, e *ec2.ElasticIP) {
 	}
 	if i := r.rows.instances[scope+e.InstanceID]; i == nil || i.ElasticIP != e.AllocationID || i.PublicIP != e.PublicIP {
 		r.fail("an Elastic IP is of at most one instance", "%s, and the instance is %s", encoded(e), encoded(i))
+	}
+}
+
+// checkMessages follows every message: it is in one queue, and it leaves that only when somebody who received it deletes it, all
+// are deleted, its time is over, or it goes to another queue.
+func (r *run) checkMessages(in cloud.Input, deltas []delta) {
+	c, _ := in.(cloud.Call)
+	_, observed := in.(cloud.Observed) // what functions were done with
+	came := map[string]int{}
+	for _, d := range deltas {
+		if m, ok := d.new.(*sqs.Message); ok && d.old == nil {
+			came[m.Body]++
+		}
+	}
+	for _, d := range deltas {
+		m, ok := d.old.(*sqs.Message)
+		if !ok || d.new != nil {
+			continue
+		}
+		delete(r.messages, m.ID)
+		q, _ := r.rows.tables[sqs.Name+".queues"][d.key[:strings.LastIndexByte(d.key, '/')]].value.(*sqs.Queue)
+		switch {
+		case q == nil, c.Operation == "PurgeQueue":
+		case m.Receives > 0 && (observed || c.Operation == "DeleteMessage" || c.Operation == "DeleteMessageBatch"):
+		case !m.Sent.Add(time.Duration(q.Retention) * time.Second).After(r.latest):
+		case came[m.Body] > 0:
+			came[m.Body]--
+		default:
+			r.fail("no message is lost", "%s of %s is gone after %s", encoded(m), q.Name, encoded(in))
+		}
+	}
+	for _, d := range deltas {
+		m, ok := d.new.(*sqs.Message)
+		if !ok {
+			continue
+		}
+		if at := r.messages[m.ID]; at != "" && at != d.key {
+			r.fail("a message is in one queue", "%s is at %s and %s", m.ID, at, d.key)
+		}
+		r.messages[m.ID] = d.key
 	}
 }
 

@@ -48,6 +48,7 @@ var forms = []form{
 	{"sns", "CreateTopic", `{"Name":"@name"}`},
 	{"sns", "Subscribe", `{"TopicArn":"@topicarn","Protocol":"http","Endpoint":"http://example.test/","ReturnSubscriptionArn":true}`},
 	{"sns", "Publish", `{"TopicArn":"@topicarn","Message":"hello","Subject":"s"}`},
+	{"sns", "PublishBatch", `{"TopicArn":"@topicarn","PublishBatchRequestEntries":[{"Id":"a","Message":"hello"},{"Id":"b","Message":"again"}]}`},
 	{"ssm", "PutParameter", `{"Name":"@name","Type":"String","Value":"v","Overwrite":true}`},
 	{"ssm", "GetParameters", `{"Names":["/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64","@name"]}`},
 	{"autoscaling", "CreateLaunchConfiguration", `{"LaunchConfigurationName":"@name","ImageId":"@imageid","InstanceType":"t3.micro","SecurityGroups":["@groupid"]}`},

@@ -83,6 +83,7 @@ type run struct {
 	alarms   alarmTwin
 	targets  targetTwin
 	bound    map[string]ec2.BindAddress // the newest of each public address
+	messages map[string]string          // where each is, by its ID
 	quiet    bool                       // nothing may happen any more
 	down     bool                       // the daemon is starting again
 	refusals int                        // calls that failed
@@ -105,7 +106,7 @@ const recentKept = 20
 func Run(o Options) (result Result) {
 	result = Result{Options: o, Calls: map[string]Count{}}
 	r := &run{options: o, result: &result, fate: newFate(o.Seed, o.Faults), rows: newRows(), trace: fnv.New64a(), latest: start,
-		wished: map[string]elbv2.Route{}, paces: map[string]pace{}, bound: map[string]ec2.BindAddress{}}
+		wished: map[string]elbv2.Route{}, paces: map[string]pace{}, bound: map[string]ec2.BindAddress{}, messages: map[string]string{}}
 	r.author = newAuthor(rand.New(rand.NewPCG(o.Seed, 99)), r.clock)
 	r.world = newWorld(rand.New(rand.NewPCG(o.Seed, 7)))
 	r.alarms, r.targets = newAlarmTwin(), newTargetTwin()

@@ -38,6 +38,7 @@ func (r *run) check(in cloud.Input, out cloud.Output, deltas []delta) {
 	}
 	r.checkBeside(out.Effects, deltas)
 	r.checkFunctions(in, out.Effects, deltas)
+	r.checkMessages(in, deltas)
 	r.checkGroups()
 	r.checkMembers()
 	r.checkLaunches(deltas)

@@ -58,6 +58,10 @@ sqs AddPermission {"QueueUrl":"http://127.0.0.1:4566/123456789012/q","Label":"l"
 sqs RemovePermission {"QueueUrl":"http://127.0.0.1:4566/123456789012/q","Label":"l"}
 sqs TagQueue {"QueueUrl":"@sqs.queueurl","Tags":{"k":"v"}}
 sqs UntagQueue {"QueueUrl":"@sqs.queueurl","TagKeys":["k"]}
+sqs StartMessageMoveTask {"SourceArn":"arn:aws:sqs:us-east-1:123456789012:dead","DestinationArn":"arn:aws:sqs:us-east-1:123456789012:q","MaxNumberOfMessagesPerSecond":1}
+sqs StartMessageMoveTask {"SourceArn":"arn:aws:sqs:us-east-1:123456789012:dead"}
+sqs CancelMessageMoveTask {"TaskHandle":"@sqs.taskhandle"}
+sqs ListMessageMoveTasks {"SourceArn":"arn:aws:sqs:us-east-1:123456789012:dead","MaxResults":10}
 sqs PurgeQueue {"QueueUrl":"@sqs.queueurl"}
 sqs DeleteQueue {"QueueUrl":"@sqs.queueurl"}`
 

@@ -4,7 +4,7 @@ import "slices"
 
 // mutants are all breakages, by the service that is broken.
 var mutants = slices.Concat(ofTheCore, ofTables, ofEC2, ofBalancers, ofCloudWatch, ofGroups, ofPolicies, ofOthers,
-	ofAddressesAndVolumes, ofQueues, ofIdentities, ofEvents, ofFunctions, ofLogs, ofHooks)
+	ofAddressesAndVolumes, ofQueues, ofNotifications, ofIdentities, ofEvents, ofFunctions, ofLogs, ofHooks)
 
 var ofTheCore = []mutant{
 	{

@@ -223,6 +223,73 @@ var ofQueues = []mutant{
 	},
 }
 
+var ofNotifications = []mutant{
+	{
+		name: "a dead letter is dropped on its way",
+		why:  "what could not be done is not there to be looked at",
+		file: "cloud/sqs/messages.go",
+		old:  "\ts.add(tx, dead, m, tx.Now())\n",
+		new:  "",
+		run:  "TestDelayRetentionAndRedrive",
+	},
+	{
+		name: "a message that was moved back stays with the dead letters too",
+		why:  "the work is done twice",
+		file: "cloud/sqs/moves.go",
+		old:  "\t\ts.drop(tx, queue, x)\n",
+		new:  "",
+		run:  "TestDeadLettersGoBack",
+	},
+	{
+		name: "dead letters go back as fast as can be, whatever was asked for",
+		why:  "a service that has just come up again is flooded",
+		file: "cloud/sqs/moves.go",
+		old:  "\t\tleft = m.Rate\n",
+		new:  "\t\tleft = movesPerSecond\n",
+		run:  "TestDeadLettersGoBack",
+	},
+	{
+		name: "a cancelled move goes on",
+		why:  "messages go back to a service that does not stand them",
+		file: "cloud/sqs/moves.go",
+		old:  "\t\tm.Status = cancelled\n",
+		new:  "\t\tm.Status = running\n",
+		run:  "TestAMoveEnds",
+	},
+	{
+		name: "the name of a deleted queue can be used again at once",
+		why:  "a script works here and fails on AWS",
+		file: "cloud/sqs/queues.go",
+		old:  "ok && tx.Now().Before(gone.At.Add(deletedFor))",
+		new:  "ok && tx.Now().Before(gone.At)",
+		run:  "TestADeletedQueuesNameIsFreeAfterAMinute",
+	},
+	{
+		name: "the first retry after those without a pause has none either",
+		why:  "an endpoint that is overloaded gets more",
+		file: "cloud/sns/retries.go",
+		old:  "\tcase retry <= r.NoDelays:\n",
+		new:  "\tcase retry <= r.NoDelays+1:\n",
+		run:  "TestPauses",
+	},
+	{
+		name: "a subscription's delivery policy goes before a topic's that forbids it",
+		why:  "who has the topic does not decide how often it sends",
+		file: "cloud/sns/retries.go",
+		old:  "text != \"\" && !of.HTTP.Fixed",
+		new:  "text != \"\"",
+		run:  "TestDeliveryPolicies",
+	},
+	{
+		name: "an alarm on any metric may recover its instance",
+		why:  "it does not on AWS (CW-AL-19)",
+		file: "cloud/cloudwatch/validation.go",
+		old:  "a.MetricName == \"StatusCheckFailed_System\"",
+		new:  "a.MetricName != \"\"",
+		run:  "TestActionsThatAnAlarmMayHave",
+	},
+}
+
 var ofIdentities = []mutant{
 	{
 		name: "within a document the first Allow wins over a Deny",
