@@ -107,7 +107,7 @@ func (r *roster) terminate(m Member, e ending) string {
 		a.Subnet = i.SubnetID
 	}
 	m.Activity = r.begin(a)
-	m.Rebalance = false
+	m.Rebalance, m.Waits = false, nil // hooks of a launch hold it no more
 	r.leave(&m, stateTerminating, "Terminated")
 	return m.Activity
 }
