@@ -363,7 +363,7 @@ func TestFunctionMany(t *testing.T) {
 	}
 	f.stop(os.Kill)
 	f.run()
-	eventually(t, 15*time.Second, "what was accepted is run", func() bool {
+	eventually(t, time.Minute, "what was accepted is run", func() bool {
 		out, err := f.awsCLI("logs", "filter-log-events", "--log-group-name", "/aws/lambda/naps", "--query", "events[].message")
 		return err == nil && strings.Contains(string(out), "did later")
 	})

@@ -291,7 +291,7 @@ func TestImageImport(t *testing.T) {
 	}))
 	subnets := s.defaultSubnets()
 	targets := s.text("elbv2", "create-target-group", "--name", "server", "--protocol", "HTTP", "--port", "80", "--health-check-interval-seconds", "5",
-		"--vpc-id", s.text("ec2", "describe-vpcs", "--query", "Vpcs[0].VpcId"), "--query", "TargetGroups[0].TargetGroupArn")
+		"--health-check-timeout-seconds", "2", "--vpc-id", s.text("ec2", "describe-vpcs", "--query", "Vpcs[0].VpcId"), "--query", "TargetGroups[0].TargetGroupArn")
 	lb := s.texts("elbv2", "create-load-balancer", "--name", "server", "--subnets", subnets[0], subnets[1], "--query", "LoadBalancers[0].[LoadBalancerArn,DNSName]")
 	s.aws(nil, "elbv2", "create-listener", "--load-balancer-arn", lb[0], "--protocol", "HTTP", "--port", "80", "--default-actions", "Type=forward,TargetGroupArn="+targets)
 	s.aws(nil, "autoscaling", "create-auto-scaling-group", "--auto-scaling-group-name", "server", "--launch-template", "LaunchTemplateName=server",
