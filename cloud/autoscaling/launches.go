@@ -198,14 +198,11 @@ func (r *roster) zoneCounts() []zoneCount {
 		counts = append(counts, zoneCount{zone: z, enabled: true})
 	}
 	for _, z := range r.tally().zones {
-		if z.n+z.leaving == 0 {
-			continue
-		}
 		i := slices.IndexFunc(counts, func(c zoneCount) bool { return c.zone == z.zone })
-		if i < 0 && z.n == 0 {
-			continue
-		}
 		if i < 0 {
+			if z.n == 0 {
+				continue
+			}
 			i = len(counts)
 			counts = append(counts, zoneCount{zone: z.zone})
 		}
